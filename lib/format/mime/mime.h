@@ -8,12 +8,18 @@
  *   decoders  transfer encodings and text as streams
  *
  * Everything is read and nothing is refused: a message that is not MIME is
- * one text/plain part. Lines end in CRLF or LF. Leniency, as in other
- * servers: header without blank line, multipart without closing boundary
- * or without any part, lines that are not header fields (they end the
- * header), a boundary that repeats an outer one (the inner wins), text after
+ * one text/plain part. Lines end in CRLF or LF. Leniency, as in other IMAP
+ * servers: a header ends at its blank line and lines in it that are no
+ * fields are passed over, but a part whose first line is no field has no
+ * header; a header that a boundary cuts off; a multipart without closing
+ * boundary; a boundary that repeats an outer one (the inner wins); text after
  * a boundary (RFC 2046, 5.1.1: comparing the beginning is enough; of several
  * that match the longest counts).
+ *
+ * What a printer of IMAP structures may rely on: a multipart has a child (an
+ * empty text/plain one if the message has none), a message/rfc822 or
+ * message/global has exactly one, with an envelope. Beyond a bound such a
+ * part becomes application/octet-stream. Strings may hold any octet.
  *
  * Work is linear in the input. Depth, parts, kept bytes are bounded; past a
  * bound the rest is still counted as body of the part it stands in.
@@ -117,8 +123,8 @@ struct mime_part {
 	size_t n_languages;
 
 	bool is_multipart;
-	/* message/rfc822 or message/global that was looked into: child is the
-	 * message inside, its header_at is our body_at */
+	/* message/rfc822 or message/global: child is the message inside, its
+	 * header_at is our body_at */
 	bool is_message;
 	/* of the root and of a message inside: its envelope; else NULL */
 	struct mime_envelope *envelope;
@@ -131,7 +137,7 @@ enum mime_parser_flags {
 	 * wanted for the CRLF form: an LF without CR counts as two octets.
 	 * Without this flag every octet counts as one. */
 	MIME_LF = 1 << 0,
-	MIME_NO_ENVELOPE = 1 << 1, /* do not keep envelopes */
+	MIME_NO_ENVELOPE = 1 << 1, /* all envelopes are NULL */
 };
 
 struct mime_parser;
@@ -211,12 +217,12 @@ void mime_charset_free(struct mime_charset **);
 
 struct mime_decoder {
 	enum mime_encoding encoding;
-	uint32_t bits; /* base64: what is not yet a whole octet */
-	uint8_t n_bits, n_pad;
+	uint32_t bits;	/* base64: what is not yet a whole octet */
+	uint8_t n_bits; /* sextets in bits */
+	uint8_t state;	/* quoted-printable */
 	bool is_bad;	/* something had to be passed over */
-	uint8_t n_held; /* quoted-printable: "=", "=X", spaces, CR */
-	char held[4];
-	uint32_t n_spaces;
+	uint8_t n_held; /* quoted-printable: "=X", or spaces at a line's end */
+	char held[80];	/* a line has 76, RFC 2045, 6.7 */
 };
 
 void mime_decoder_init(struct mime_decoder *, enum mime_encoding);
@@ -237,7 +243,7 @@ void mime_base64_encode(struct buf *, struct str); /* lines of 76 */
 #define MIME_TEXT_CHUNK 8192
 typedef void mime_text_sink(void *arg, struct str utf8);
 struct mime_text;
-/* NULL if the part is not text (type text, or a message's header). */
+/* NULL if the part is not of type text. */
 struct mime_text *
 mime_text_new(const struct mime_part *, mime_text_sink *, void *arg);
 void mime_text_push(struct mime_text *, struct str raw);
