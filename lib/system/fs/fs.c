@@ -56,8 +56,8 @@ fs_pread_all(int fd, void *p, size_t n, uint64_t off)
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t got = pread(fd, (char *)p + done, n - done,
-		    (off_t)(off + done));
+		ssize_t got =
+		    pread(fd, (char *)p + done, n - done, (off_t)(off + done));
 
 		if (got == -1) {
 			if (errno == EINTR)
@@ -78,7 +78,7 @@ fs_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 		.flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
 		.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-		    RESOLVE_NO_MAGICLINKS,
+			   RESOLVE_NO_MAGICLINKS,
 	};
 	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 
@@ -128,15 +128,16 @@ fs_read_file(int dirfd, const char *path, struct buf *b, struct err *e)
 	if (fd == -1)
 		return err_sys(e, "open %s", path);
 	for (;;) {
-		char *p = buf_reserve(b, 16384);
-		ssize_t n;
+		size_t room = b->max - b->n < 16384 ? b->max - b->n : 16384;
+		char *p = buf_reserve(b, room), beyond;
+		ssize_t n =
+		    room == 0 ? read(fd, &beyond, 1) : read(fd, p, room);
 
-		if (p == NULL) {
+		if (room == 0 && n == 1) {
 			err_set(e, ERR_PERM, "%s: larger than %zu bytes", path,
 			    b->max);
 			break;
 		}
-		n = read(fd, p, 16384);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1) {
@@ -223,8 +224,7 @@ fs_lock(int fd, uint64_t byte, bool exclusive, int timeout_ms, struct err *e)
 			return err_sys(e, "lock");
 		if (date_mono_ms() >= until)
 			return err_set(e, ERR_TEMP,
-			    "lock held by somebody else for %d ms",
-			    timeout_ms);
+			    "lock held by somebody else for %d ms", timeout_ms);
 		usleep(nap);
 		if (nap < 5000)
 			nap += nap / 2;

@@ -1,0 +1,115 @@
+/*
+ * config - what quire.conf, domains/ and accounts/ say (quire.conf(5)).
+ *
+ * config_load() reads and validates everything from a directory and reports
+ * every error of all files at once. config_print() writes the result as one
+ * text, the snapshot, which is what daemons get: config_parse() reads it
+ * back. No secrets are in it.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "system/conf/conf.h"
+#include "system/ipc/msg.h"
+
+#define CONFIG_MAX_LISTENERS 32
+
+struct config_listener {
+	struct str name;
+	struct conf_list addresses;
+	uint64_t ports[SERVICES]; /* 0: not offered */
+	bool plain_login, no_limits;
+	struct conf_pos pos;
+};
+
+struct config_domain {
+	struct str name;       /* normal form */
+	struct str separators; /* characters; "+" unless set, may be empty */
+	bool is_case_sensitive;
+	struct str catch_all; /* account, empty: none */
+	struct conf_pos pos;
+	struct config_domain *next;
+};
+
+struct config_account {
+	struct str name;
+	struct str user; /* system user, or empty */
+	uint64_t uid, gid;
+	struct str maildir;
+	struct conf_list addresses; /* normal form; "domain" alone: catch-all */
+	int password_source;	    /* PASSWORD_* */
+	struct conf_pos pos;
+	struct config_account *next;
+};
+enum { PASSWORD_OWN, PASSWORD_SYSTEM };
+
+struct config_limits {
+	uint64_t message_size; /* octets */
+	uint64_t recipients;
+	uint64_t connections, connections_per_ip;
+	uint64_t smtp_read_ms, smtp_data_ms, imap_login_ms, handshake_ms;
+	uint64_t write_ms;
+};
+
+struct config {
+	struct str hostname;
+	struct str state_dir, run_dir;
+	int log_to; /* LOG_TO_* */
+	struct str log_file;
+	int log_level;
+	struct conf_list mail_roots;
+	uint64_t min_uid;
+	struct str tls_certificate, tls_key;
+	struct str user[PROGS]; /* who runs what, when root starts us */
+	struct str any_domain;	/* account that gets mail to any address */
+	bool error_localparts;	/* features of a test server */
+	bool is_single_user;	/* localserve: everything is one uid */
+	bool sync_fast;
+	bool is_snapshot; /* addresses are in normal form already */
+	struct config_limits limits;
+	struct config_listener *listeners;
+	size_t nlisteners;
+	struct config_domain *domains;
+	struct config_account *accounts;
+	size_t ndomains, naccounts;
+	/* look-up: open addressing over normal-form addresses */
+	struct config_entry *index;
+	size_t index_size;
+	struct arena arena;
+};
+enum { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
+
+/* NULL on any error; they are in *errors. dirfd: the directory with
+ * quire.conf, domains/ and accounts/. */
+struct config *config_load(int dirfd, struct conf_errors *errors);
+struct config *config_parse(struct str snapshot, struct conf_errors *errors);
+void config_free(struct config **);
+void config_print(struct buf *, const struct config *);
+
+const struct config_account *
+config_account(const struct config *, struct str name);
+const struct config_domain *
+config_domain(const struct config *, struct str name);
+
+enum config_rcpt {
+	RCPT_OK,
+	RCPT_NOUSER,   /* a domain of ours, no such address */
+	RCPT_NODOMAIN, /* not ours: relaying */
+};
+/*
+ * Who gets mail for local@domain (text of the local part without quotes,
+ * domain in any form)? Exact address first, then without what follows a
+ * separator, then postmaster, then the domain's catch-all.
+ */
+enum config_rcpt config_find(const struct config *, struct str local,
+    struct str domain, const struct config_account **);
+/* A login name: an address of the account, or its name. NULL: unknown. */
+const struct config_account *
+config_login(const struct config *, struct str login);
+
+#endif

@@ -1,0 +1,141 @@
+#include "service/config/config_int.h"
+
+/* Writes only what differs in form from a hand-written file: everything. */
+static void
+put(struct buf *b, unsigned depth, const char *name, struct str v)
+{
+	if (v.p == NULL)
+		return;
+	while (depth-- > 0)
+		buf_putc(b, '\t');
+	buf_puts(b, name);
+	buf_putc(b, ' ');
+	conf_print_value(b, v);
+	buf_putc(b, '\n');
+}
+
+static void
+put_uint(struct buf *b, unsigned depth, const char *name, uint64_t v,
+    const char *unit)
+{
+	while (depth-- > 0)
+		buf_putc(b, '\t');
+	buf_printf(b, "%s %llu%s\n", name, (unsigned long long)v, unit);
+}
+
+static void
+put_bool(struct buf *b, unsigned depth, const char *name, bool v)
+{
+	put(b, depth, name, v ? STR("yes") : STR("no"));
+}
+
+static void
+put_list(
+    struct buf *b, unsigned depth, const char *name, const struct conf_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		put(b, depth, name, l->v[i]);
+}
+
+static void
+put_listener(struct buf *b, const struct config_listener *l)
+{
+	unsigned i;
+
+	buf_puts(b, "listener ");
+	conf_print_value(b, l->name);
+	buf_puts(b, " {\n");
+	put_list(b, 1, "address", &l->addresses);
+	for (i = 0; i < SERVICES; i++)
+		if (l->ports[i] != 0)
+			put_uint(b, 1, service_names[i], l->ports[i], "");
+	put_bool(b, 1, "plain-login", l->plain_login);
+	put_bool(b, 1, "no-limits", l->no_limits);
+	buf_puts(b, "}\n");
+}
+
+static void
+put_domain(struct buf *b, const struct config_domain *d)
+{
+	buf_puts(b, "domain ");
+	conf_print_value(b, d->name);
+	buf_puts(b, " {\n");
+	put(b, 1, "separators", d->separators);
+	put_bool(b, 1, "case-sensitive", d->is_case_sensitive);
+	if (d->catch_all.n > 0)
+		put(b, 1, "catch-all", d->catch_all);
+	buf_puts(b, "}\n");
+}
+
+static void
+put_account(struct buf *b, const struct config_account *a)
+{
+	buf_puts(b, "account ");
+	conf_print_value(b, a->name);
+	buf_puts(b, " {\n");
+	if (a->user.n > 0)
+		put(b, 1, "user", a->user);
+	if (a->uid != UINT32_MAX)
+		put_uint(b, 1, "uid", a->uid, "");
+	if (a->gid != UINT32_MAX)
+		put_uint(b, 1, "gid", a->gid, "");
+	put(b, 1, "maildir", a->maildir);
+	put_list(b, 1, "address", &a->addresses);
+	if (a->password_source == PASSWORD_SYSTEM)
+		put(b, 1, "password", STR("system"));
+	buf_puts(b, "}\n");
+}
+
+static void
+put_limits(struct buf *b, const struct config_limits *l)
+{
+	buf_puts(b, "limits {\n");
+	put_uint(b, 1, "message-size", l->message_size, "");
+	put_uint(b, 1, "recipients", l->recipients, "");
+	put_uint(b, 1, "connections", l->connections, "");
+	put_uint(b, 1, "connections-per-ip", l->connections_per_ip, "");
+	put_uint(b, 1, "smtp-read", l->smtp_read_ms, "ms");
+	put_uint(b, 1, "smtp-data", l->smtp_data_ms, "ms");
+	put_uint(b, 1, "imap-login", l->imap_login_ms, "ms");
+	put_uint(b, 1, "tls-handshake", l->handshake_ms, "ms");
+	put_uint(b, 1, "write", l->write_ms, "ms");
+	buf_puts(b, "}\n");
+}
+
+void
+config_print(struct buf *b, const struct config *c)
+{
+	static const char *const levels[] = { "error", "warn", "info", "debug",
+		"trace", "traceauth", "tracedata" };
+	const struct config_domain *d;
+	const struct config_account *a;
+	size_t i;
+
+	put_bool(b, 0, "snapshot", true);
+	put(b, 0, "hostname", c->hostname);
+	put(b, 0, "state-dir", c->state_dir);
+	put(b, 0, "run-dir", c->run_dir);
+	put(b, 0, "log-level", str_from(levels[c->log_level]));
+	put_uint(b, 0, "min-uid", c->min_uid, "");
+	put_list(b, 0, "mail-roots", &c->mail_roots);
+	if (c->any_domain.n > 0)
+		put(b, 0, "any-domain", c->any_domain);
+	put_bool(b, 0, "error-localparts", c->error_localparts);
+	put_bool(b, 0, "single-user", c->is_single_user);
+	put_bool(b, 0, "sync-fast", c->sync_fast);
+	if (c->tls_key.n > 0) {
+		buf_puts(b, "tls {\n");
+		put(b, 1, "certificate", c->tls_certificate);
+		put(b, 1, "key", c->tls_key);
+		buf_puts(b, "}\n");
+	}
+	put_limits(b, &c->limits);
+	for (i = 0; i < c->nlisteners; i++)
+		put_listener(b, &c->listeners[i]);
+	for (d = c->domains; d != NULL; d = d->next)
+		put_domain(b, d);
+	for (a = c->accounts; a != NULL; a = a->next)
+		put_account(b, a);
+}

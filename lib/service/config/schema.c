@@ -1,0 +1,396 @@
+#include <stddef.h>
+#include <string.h>
+
+#include "format/addr/addr.h"
+#include "service/config/config_int.h"
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char *const log_targets[] = { "stderr", "syslog", "file", NULL };
+static const char *const log_levels[] = { "error", "warn", "info", "debug",
+	"trace", "traceauth", "tracedata", NULL };
+static const char *const sources[] = { "own", "system", NULL };
+
+/* clang-format off */
+#define L(f) offsetof(struct config_limits, f)
+static const struct conf_row limit_rows[] = {
+	{ "message-size",	CONF_SIZE, L(message_size), 1024, 1ULL << 40 },
+	{ "recipients",		CONF_UINT, L(recipients), 100, 100000 },
+	{ "connections",	CONF_UINT, L(connections), 1, 1000000 },
+	{ "connections-per-ip",	CONF_UINT, L(connections_per_ip), 1, 1000000 },
+	{ "smtp-read",		CONF_TIME, L(smtp_read_ms), 100, 3600000 },
+	{ "smtp-data",		CONF_TIME, L(smtp_data_ms), 1000, 86400000 },
+	{ "imap-login",		CONF_TIME, L(imap_login_ms), 100, 3600000 },
+	{ "tls-handshake",	CONF_TIME, L(handshake_ms), 100, 3600000 },
+	{ "write",		CONF_TIME, L(write_ms), 100, 3600000 },
+};
+
+#define S(f) offsetof(struct config_listener, f)
+static const struct conf_row listener_rows[] = {
+	{ "address",	  CONF_LIST, S(addresses) },
+	{ "smtp",	  CONF_PORT, S(ports[SERVICE_SMTP]) },
+	{ "submission",	  CONF_PORT, S(ports[SERVICE_SUBMISSION]) },
+	{ "submissions",  CONF_PORT, S(ports[SERVICE_SUBMISSIONS]) },
+	{ "imap",	  CONF_PORT, S(ports[SERVICE_IMAP]) },
+	{ "imaps",	  CONF_PORT, S(ports[SERVICE_IMAPS]) },
+	{ "plain-login",  CONF_BOOL, S(plain_login) },
+	{ "no-limits",	  CONF_BOOL, S(no_limits) },
+};
+
+#define D(f) offsetof(struct config_domain, f)
+static const struct conf_row domain_rows[] = {
+	{ "separators",	    CONF_STR,  D(separators) },
+	{ "case-sensitive", CONF_BOOL, D(is_case_sensitive) },
+	{ "catch-all",	    CONF_STR,  D(catch_all) },
+};
+
+#define A(f) offsetof(struct config_account, f)
+static const struct conf_row account_rows[] = {
+	{ "user",     CONF_STR,	 A(user) },
+	{ "uid",      CONF_UINT, A(uid), 0, UINT32_MAX - 1 },
+	{ "gid",      CONF_UINT, A(gid), 0, UINT32_MAX - 1 },
+	{ "maildir",  CONF_STR,	 A(maildir) },
+	{ "address",  CONF_LIST, A(addresses) },
+	{ "password", CONF_WORD, A(password_source), .words = sources },
+};
+
+static const struct conf_row tls_rows[] = {
+	{ "certificate", CONF_STR, offsetof(struct config, tls_certificate) },
+	{ "key",	 CONF_STR, offsetof(struct config, tls_key) },
+};
+#define U(p) offsetof(struct config, user[p])
+static const struct conf_row user_rows[] = {
+	{ "smtpd",  CONF_STR, U(PROG_SMTPD) },
+	{ "imapd",  CONF_STR, U(PROG_IMAPD) },
+	{ "authd",  CONF_STR, U(PROG_AUTHD) },
+	{ "userdb", CONF_STR, U(PROG_USERDB) },
+	{ "mda",    CONF_STR, U(PROG_MDA) },
+	{ "imap",   CONF_STR, U(PROG_IMAP) },
+};
+/* clang-format on */
+
+static bool
+wants_block(const struct conf_node *n, bool named, struct conf_errors *e)
+{
+	if (n->has_block && n->n == (named ? 1 : 0))
+		return true;
+	conf_error(e, &n->pos, "'%.*s' is a block: %.*s%s { ... }",
+	    STR_ARG(n->name), STR_ARG(n->name), named ? " NAME" : "");
+	return false;
+}
+
+static void
+limits_block(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	struct config *c = out;
+
+	if (wants_block(n, false, e))
+		conf_apply(a, &c->limits, limit_rows, N(limit_rows), n->child,
+		    "limit", e);
+}
+
+static void
+tls_block(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	if (wants_block(n, false, e))
+		conf_apply(
+		    a, out, tls_rows, N(tls_rows), n->child, "tls setting", e);
+}
+
+static void
+users_block(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	if (wants_block(n, false, e))
+		conf_apply(
+		    a, out, user_rows, N(user_rows), n->child, "program", e);
+}
+
+static void
+listener_block(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	struct config *c = out;
+	struct config_listener *l;
+	size_t i;
+
+	if (!wants_block(n, true, e))
+		return;
+	if (c->nlisteners == CONFIG_MAX_LISTENERS) {
+		conf_error(
+		    e, &n->pos, "more than %d listeners", CONFIG_MAX_LISTENERS);
+		return;
+	}
+	for (i = 0; i < c->nlisteners; i++)
+		if (str_eq(c->listeners[i].name, n->values[0]))
+			conf_error(e, &n->where[0],
+			    "listener '%.*s' is given twice",
+			    STR_ARG(n->values[0]));
+	if (c->listeners == NULL)
+		c->listeners = arena_zalloc(
+		    a, CONFIG_MAX_LISTENERS * sizeof(*c->listeners));
+	l = &c->listeners[c->nlisteners++];
+	l->name = n->values[0];
+	l->pos = n->pos;
+	conf_apply(a, l, listener_rows, N(listener_rows), n->child,
+	    "listener setting", e);
+	if (l->addresses.n == 0)
+		conf_error(e, &n->pos,
+		    "listener '%.*s' has no address, give 'address IP ...'",
+		    STR_ARG(l->name));
+}
+
+static struct str
+normal_domain(struct arena *a, struct str s, const struct conf_pos *pos,
+    struct conf_errors *e)
+{
+	struct buf b;
+
+	buf_init(&b, 1024);
+	if (addr_domain_unicode(&b, s))
+		s = arena_str(a, buf_str(&b));
+	else
+		conf_error(e, pos, "'%.*s' is not a domain name", STR_ARG(s));
+	buf_release(&b);
+	return s;
+}
+
+void
+config_domain_block(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	struct config *c = out;
+	struct config_domain *d, **tail = &c->domains;
+
+	if (!wants_block(n, true, e))
+		return;
+	d = arena_zalloc(a, sizeof(*d));
+	d->name = normal_domain(a, n->values[0], &n->where[0], e);
+	d->separators = STR("+");
+	d->pos = n->pos;
+	if (config_domain(c, d->name) != NULL)
+		conf_error(e, &n->where[0], "domain '%.*s' is given twice",
+		    STR_ARG(d->name));
+	conf_apply(
+	    a, d, domain_rows, N(domain_rows), n->child, "domain setting", e);
+	while (*tail != NULL)
+		tail = &(*tail)->next;
+	*tail = d;
+	c->ndomains++;
+}
+
+void
+config_account_block(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	struct config *c = out;
+	struct config_account *acc, **tail = &c->accounts;
+
+	if (!wants_block(n, true, e))
+		return;
+	acc = arena_zalloc(a, sizeof(*acc));
+	acc->name = n->values[0];
+	acc->uid = acc->gid = UINT32_MAX;
+	acc->pos = n->pos;
+	if (config_account(c, acc->name) != NULL)
+		conf_error(e, &n->where[0], "account '%.*s' is given twice",
+		    STR_ARG(acc->name));
+	conf_apply(a, acc, account_rows, N(account_rows), n->child,
+	    "account setting", e);
+	while (*tail != NULL)
+		tail = &(*tail)->next;
+	*tail = acc;
+	c->naccounts++;
+}
+
+static void
+log_row(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	struct config *c = out;
+	size_t i;
+
+	for (i = 0; n->n > 0 && log_targets[i] != NULL; i++)
+		if (str_eq(n->values[0], str_from(log_targets[i])) &&
+		    n->n == (i == LOG_TO_FILE ? 2u : 1u)) {
+			c->log_to = (int)i;
+			if (i == LOG_TO_FILE)
+				c->log_file = n->values[1];
+			return;
+		}
+	conf_error(
+	    e, &n->pos, "'log' takes: log stderr, log syslog, log file PATH");
+}
+
+/* clang-format off */
+#define C(f) offsetof(struct config, f)
+static const struct conf_row rows[] = {
+	{ "hostname",	      CONF_STR,	  C(hostname) },
+	{ "state-dir",	      CONF_STR,	  C(state_dir) },
+	{ "run-dir",	      CONF_STR,	  C(run_dir) },
+	{ "log",	      CONF_BLOCK, .block = log_row },
+	{ "log-level",	      CONF_WORD,  C(log_level), .words = log_levels },
+	{ "mail-roots",	      CONF_LIST,  C(mail_roots) },
+	{ "min-uid",	      CONF_UINT,  C(min_uid), 1, UINT32_MAX - 1 },
+	{ "any-domain",	      CONF_STR,	  C(any_domain) },
+	{ "error-localparts", CONF_BOOL,  C(error_localparts) },
+	{ "single-user",      CONF_BOOL,  C(is_single_user) },
+	{ "sync-fast",	      CONF_BOOL,  C(sync_fast) },
+	{ "tls",	      CONF_BLOCK, .block = tls_block },
+	{ "users",	      CONF_BLOCK, .block = users_block },
+	{ "limits",	      CONF_BLOCK, .block = limits_block },
+	{ "listener",	      CONF_BLOCK, .block = listener_block },
+	{ "snapshot",	      CONF_BOOL,  C(is_snapshot) },
+	{ "domain",	      CONF_BLOCK, .block = config_domain_block },
+	{ "account",	      CONF_BLOCK, .block = config_account_block },
+};
+/* clang-format on */
+
+void
+config_defaults(struct config *c)
+{
+	c->state_dir = STR("/var/lib/quire");
+	c->run_dir = STR("/run/quire");
+	c->log_level = 2;
+	c->min_uid = 500;
+	c->user[PROG_SMTPD] = STR("quire-smtpd");
+	c->user[PROG_IMAPD] = STR("quire-imapd");
+	c->user[PROG_AUTHD] = STR("quire-auth");
+	c->user[PROG_USERDB] = STR("quire-auth");
+	c->user[PROG_MDA] = STR("quire-nursery");
+	c->user[PROG_IMAP] = STR("quire-nursery");
+	c->limits = (struct config_limits){
+		.message_size = 100 << 20, /* features 1.2 */
+		.recipients = 1000,
+		.connections = 10000,
+		.connections_per_ip = 1000,
+		.smtp_read_ms = 30000, /* features 1.1.6 */
+		.smtp_data_ms = 30 * 60000,
+		.imap_login_ms = 30000, /* features 4.2 */
+		.handshake_ms = 60000,
+		.write_ms = 30000,
+	};
+}
+
+void
+config_apply(
+    struct config *c, const struct conf_node *n, struct conf_errors *errors)
+{
+	conf_apply(&c->arena, c, rows, N(rows), n, "word", errors);
+}
+
+static const struct config_domain *
+own_domain(struct config *c, const struct config_account *a, struct str s,
+    struct str domain, struct conf_errors *e)
+{
+	struct str name = normal_domain(&c->arena, domain, &a->pos, e);
+	const struct config_domain *d = config_domain(c, name);
+
+	if (d == NULL)
+		conf_error(e, &a->pos,
+		    "address '%.*s': domain '%.*s' is not configured, make "
+		    "domains/%.*s.conf",
+		    STR_ARG(s), STR_ARG(name), STR_ARG(name));
+	return d;
+}
+
+/*
+ * LOCAL@DOMAIN (quoted as in SMTP) or @DOMAIN into normal form: the local
+ * part without quotes; the domain must be ours. In a snapshot it has that
+ * form already, which a quoted one cannot be told from: is_snapshot.
+ */
+static void
+check_address(
+    struct config *c, struct config_account *a, size_t i, struct conf_errors *e)
+{
+	struct str s = a->addresses.v[i];
+	const struct config_domain *d;
+	struct addr addr = { 0 };
+	struct buf b;
+
+	if (c->is_snapshot)
+		return;
+	if (s.n > 1 && s.p[0] == '@')
+		addr.domain = str_sub(s, 1, s.n);
+	else if (!addr_from_str(&c->arena, s, ADDR_UTF8, &addr) ||
+		 addr.kind != ADDR_NAME) {
+		conf_error(e, &a->pos,
+		    "'%.*s' is not an address, give LOCAL@DOMAIN or @DOMAIN",
+		    STR_ARG(s));
+		return;
+	}
+	d = own_domain(c, a, s, addr.domain, e);
+	if (d == NULL)
+		return;
+	buf_init(&b, 1024);
+	/* "" is a local part too; the catch-all has none: no '@' before it */
+	if (s.p[0] != '@') {
+		buf_put(&b, addr_normalize_local(
+				&c->arena, addr.local, !d->is_case_sensitive));
+		buf_putc(&b, '@');
+	}
+	buf_put(&b, d->name);
+	a->addresses.v[i] = arena_str(&c->arena, buf_str(&b));
+	buf_release(&b);
+}
+
+static void
+check_account(struct config *c, struct config_account *a, struct conf_errors *e)
+{
+	if (a->name.n == 0 || a->name.n > 200 || str_has(a->name, '/'))
+		conf_error(
+		    e, &a->pos, "bad account name '%.*s'", STR_ARG(a->name));
+	if (a->maildir.n == 0 || a->maildir.p[0] != '/')
+		conf_error(e, &a->pos,
+		    "account '%.*s' needs 'maildir /ABSOLUTE/PATH'",
+		    STR_ARG(a->name));
+	if (!c->is_single_user && a->user.n == 0 &&
+	    (a->uid == UINT32_MAX || a->gid == UINT32_MAX))
+		conf_error(e, &a->pos,
+		    "account '%.*s' needs 'user NAME', or 'uid' and 'gid'",
+		    STR_ARG(a->name));
+	if (!c->is_single_user && a->uid != UINT32_MAX && a->uid < c->min_uid)
+		conf_error(e, &a->pos, "uid %llu is below min-uid %llu",
+		    (unsigned long long)a->uid, (unsigned long long)c->min_uid);
+}
+
+void
+config_check(struct config *c, struct conf_errors *e)
+{
+	struct conf_pos top = { "quire.conf", 0, 0 };
+	const struct config_domain *d;
+	struct config_account *a;
+	size_t i;
+
+	if (c->hostname.n == 0)
+		conf_error(e, &top, "'hostname NAME' is missing");
+	if (c->nlisteners == 0)
+		conf_error(e, &top,
+		    "no listener: give 'listener NAME { address IP ... }'");
+	if ((c->tls_certificate.n > 0) != (c->tls_key.n > 0))
+		conf_error(e, &top, "tls needs both 'certificate' and 'key'");
+	for (i = 0; i < c->nlisteners; i++)
+		if (c->tls_key.n == 0 &&
+		    (c->listeners[i].ports[SERVICE_IMAPS] != 0 ||
+			c->listeners[i].ports[SERVICE_SUBMISSIONS] != 0))
+			conf_error(e, &c->listeners[i].pos,
+			    "imaps and submissions need 'tls { certificate "
+			    "FILE; key FILE }'");
+	for (a = c->accounts; a != NULL; a = a->next) {
+		check_account(c, a, e);
+		for (i = 0; i < a->addresses.n; i++)
+			check_address(c, a, i, e);
+	}
+	for (d = c->domains; d != NULL; d = d->next)
+		if (d->catch_all.n > 0 &&
+		    config_account(c, d->catch_all) == NULL)
+			conf_error(e, &d->pos,
+			    "catch-all names the unknown account '%.*s'",
+			    STR_ARG(d->catch_all));
+	if (c->any_domain.n > 0 && config_account(c, c->any_domain) == NULL)
+		conf_error(e, &top,
+		    "any-domain names the unknown account '%.*s'",
+		    STR_ARG(c->any_domain));
+}

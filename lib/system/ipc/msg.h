@@ -1,0 +1,213 @@
+/*
+ * msg - every message between our programs: its struct, one pack and one
+ * unpack (doc/ipc.md says who sends what to whom).
+ *
+ * msg_pack_X() writes a whole message into buf, ready for ipc_send().
+ * msg_unpack_X() reads a received one; false for anything malformed. Strings
+ * are borrows of the message. All lengths are bounded by IPC_MAX.
+ */
+#ifndef IPC_MSG_H
+#define IPC_MSG_H
+
+#include "system/ipc/ipc.h"
+
+enum msg_type {
+	/* quired to every child */
+	MSG_CONFIG = 1, /* descriptor: sealed configuration snapshot */
+	MSG_LISTENER,	/* descriptor: listening socket */
+	MSG_PEER,	/* descriptor: channel to another program */
+	MSG_SECRET,	/* descriptor: sealed file (certificate, key) */
+	MSG_DIR,	/* descriptor: a directory */
+	MSG_GO,		/* all of it has been sent: confine and begin */
+	MSG_LOGLEVEL,
+	MSG_STOP, /* no new work; end when the rest is done */
+	/* children to quired */
+	MSG_READY,
+	MSG_START,     /* authd: start a mail-reading session for a front */
+	MSG_MDA_START, /* smtpd: an mda for this account */
+	/* quired to fronts */
+	MSG_SESSION, /* descriptor: stream to the new session */
+	MSG_MDA,     /* descriptor: channel to the mda */
+	/* quired to nurseries */
+	MSG_ORDER, /* descriptors: channel, mail directory */
+	/* front to authd and back */
+	MSG_AUTH_START,
+	MSG_AUTH_STEP,
+	MSG_AUTH_CANCEL,
+	MSG_AUTH_CHALLENGE,
+	MSG_AUTH_RESULT,
+	/* authd to userdb and back */
+	MSG_USER_QUERY,
+	MSG_USER_REPLY,
+	/* authd to its hash workers and back */
+	MSG_HASH_CHECK,
+	MSG_HASH_RESULT,
+	/* smtpd to mda and back */
+	MSG_DELIVER, /* descriptor: the message */
+	MSG_DELIVERED,
+	/* quire (command line) to quired and back */
+	MSG_CONTROL,
+	MSG_CONTROL_TEXT,
+	MSG_CONTROL_END,
+	MSG_TYPES
+};
+
+enum prog {
+	PROG_SMTPD,
+	PROG_IMAPD,
+	PROG_AUTHD,
+	PROG_USERDB,
+	PROG_MDA,
+	PROG_IMAP,
+	PROGS
+};
+extern const char *const prog_names[PROGS]; /* "quire-smtpd" .. */
+
+enum service {
+	SERVICE_SMTP,
+	SERVICE_SUBMISSION,
+	SERVICE_SUBMISSIONS,
+	SERVICE_IMAP,
+	SERVICE_IMAPS,
+	SERVICES
+};
+extern const char *const service_names[SERVICES]; /* "smtp" .. */
+
+struct msg_listener {
+	uint8_t service;
+	bool plain_login; /* login without TLS is allowed here */
+	bool no_limits;	  /* loopback of localserve: no delays */
+	struct str name, address;
+};
+void msg_pack_listener(struct buf *, const struct msg_listener *);
+bool msg_unpack_listener(struct ipc_msg *, struct msg_listener *);
+
+/* PEER, SECRET, DIR, LOGLEVEL: a small number or two and a name */
+struct msg_tag {
+	uint32_t kind, instance;
+	struct str name;
+};
+enum { SECRET_CERT, SECRET_KEY, SECRET_CID };
+enum { DIR_AUTH, DIR_SPOOL };
+void msg_pack_tag(struct buf *, uint16_t type, const struct msg_tag *);
+bool msg_unpack_tag(struct ipc_msg *, struct msg_tag *);
+void msg_pack_plain(struct buf *, uint16_t type, uint32_t id);
+
+/* id is the front's connection */
+struct msg_start {
+	uint32_t front, instance; /* enum prog and which of them */
+	struct str account, login;
+};
+void msg_pack_start(struct buf *, uint32_t id, const struct msg_start *);
+bool msg_unpack_start(struct ipc_msg *, struct msg_start *);
+
+/* SESSION and MDA to the front; without descriptor: why */
+struct msg_session {
+	bool ok;
+	struct str account, login, why;
+};
+void msg_pack_session(
+    struct buf *, uint16_t type, uint32_t id, const struct msg_session *);
+bool msg_unpack_session(struct ipc_msg *, struct msg_session *);
+
+struct msg_order {
+	uint32_t uid, gid;
+	struct str account, login;
+};
+void msg_pack_order(struct buf *, const struct msg_order *);
+bool msg_unpack_order(struct ipc_msg *, struct msg_order *);
+
+struct msg_auth_start {
+	struct str mechanism, remote, service;
+	bool is_tls, plus_advertised, has_initial;
+	struct str initial, exporter, end_point;
+};
+void
+msg_pack_auth_start(struct buf *, uint32_t id, const struct msg_auth_start *);
+bool msg_unpack_auth_start(struct ipc_msg *, struct msg_auth_start *);
+/* AUTH_STEP and AUTH_CHALLENGE: one blob */
+void msg_pack_blob(struct buf *, uint16_t type, uint32_t id, struct str);
+bool msg_unpack_blob(struct ipc_msg *, struct str *);
+
+enum auth_verdict {
+	AUTH_OK,
+	AUTH_BAD,	/* wrong name or password */
+	AUTH_MECHANISM, /* unknown mechanism, or not allowed here */
+	AUTH_BINDING,	/* channel binding mismatch */
+	AUTH_SYNTAX,	/* malformed exchange */
+	AUTH_TEMP,	/* not possible now */
+	AUTH_VERDICTS
+};
+struct msg_auth_result {
+	uint8_t verdict;			/* enum auth_verdict */
+	struct str account, login, text, final; /* final: data with success */
+};
+void
+msg_pack_auth_result(struct buf *, uint32_t id, const struct msg_auth_result *);
+bool msg_unpack_auth_result(struct ipc_msg *, struct msg_auth_result *);
+
+/* user look-up; with has_password also PAM */
+struct msg_user_query {
+	struct str name, password, service;
+	bool has_password;
+};
+struct msg_user_reply {
+	uint8_t result; /* 0 found / right, 1 not, 2 temporary */
+	uint32_t uid, gid;
+	struct str home;
+};
+void
+msg_pack_user_query(struct buf *, uint32_t id, const struct msg_user_query *);
+bool msg_unpack_user_query(struct ipc_msg *, struct msg_user_query *);
+void
+msg_pack_user_reply(struct buf *, uint32_t id, const struct msg_user_reply *);
+bool msg_unpack_user_reply(struct ipc_msg *, struct msg_user_reply *);
+
+/* a password against a stored record; HASH_RESULT is a plain with the
+ * verdict as kind */
+struct msg_hash {
+	struct str record, password;
+};
+void msg_pack_hash(struct buf *, uint32_t id, const struct msg_hash *);
+bool msg_unpack_hash(struct ipc_msg *, struct msg_hash *);
+
+struct msg_deliver {
+	struct str sender, recipient, sid;
+	struct str header;  /* trace header fields to put in front, CRLF */
+	uint64_t size;	    /* of the message in the descriptor */
+	struct str mailbox; /* empty: INBOX */
+};
+struct msg_delivered {
+	uint16_t code; /* 250, 4xx, 5xx */
+	struct str enhanced, text;
+};
+void msg_pack_deliver(struct buf *, uint32_t id, const struct msg_deliver *);
+bool msg_unpack_deliver(struct ipc_msg *, struct msg_deliver *);
+void
+msg_pack_delivered(struct buf *, uint32_t id, const struct msg_delivered *);
+bool msg_unpack_delivered(struct ipc_msg *, struct msg_delivered *);
+
+/*
+ * imapd to the session: the first thing on the stream, behind its length as
+ * u32; with the client's descriptor when there is no TLS to keep.
+ */
+struct msg_handover {
+	struct str tag; /* of LOGIN or AUTHENTICATE, answered by the session */
+	struct str remote; /* address, for the log */
+	struct str sid;	   /* connection, for the log */
+	struct str input;  /* read already and not yet used */
+	bool is_tls, has_fd;
+};
+#define HANDOVER_MAX (128 * 1024)
+void msg_pack_handover(struct buf *, const struct msg_handover *);
+bool msg_unpack_handover(struct str, struct msg_handover *);
+
+enum control_op {
+	CONTROL_STATUS,
+	CONTROL_RELOAD,
+	CONTROL_STOP,
+	CONTROL_LOGLEVEL, /* name: level */
+	CONTROLS
+};
+
+#endif

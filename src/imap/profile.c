@@ -1,0 +1,14 @@
+#include "profile.h"
+
+/* Forks and changes uid; the file calls are there for its children to
+ * inherit, its own uid owns nothing. */
+const struct confine_profile imap_nursery_profile = {
+	.prog = "quire-imap (nursery)",
+	.allow = CONFINE_FORK | CONFINE_SETID | CONFINE_FILES,
+};
+
+/* One owner's Maildir. */
+const struct confine_profile imap_worker_profile = {
+	.prog = "quire-imap",
+	.allow = CONFINE_FILES,
+};

@@ -1,0 +1,179 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "imapd.h"
+#include "system/log/log.h"
+
+static void
+addr_text(const struct sockaddr_storage *ss, char *out, socklen_t n)
+{
+	out[0] = '\0';
+	if (ss->ss_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)ss)->sin_addr,
+		    out, n);
+	else if (ss->ss_family == AF_INET6)
+		inet_ntop(AF_INET6,
+		    &((const struct sockaddr_in6 *)ss)->sin6_addr, out, n);
+}
+
+void
+client_say(struct client *cl, const char *fmt, ...)
+{
+	struct buf b;
+	va_list ap;
+
+	buf_init(&b, 16384);
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	buf_puts(&b, "\r\n");
+	LOG_TRACE("imap.out", F_STR("line", str_trim(buf_str(&b))));
+	conn_write(cl->conn, buf_str(&b));
+	buf_release(&b);
+}
+
+/* Goodbye with a reason; the client struct is gone afterwards. */
+void
+client_bye(struct client *cl, const char *text)
+{
+	struct conn *c = cl->conn;
+
+	client_say(cl, "* BYE %s", text);
+	cl->conn = NULL;
+	client_free(cl);
+	conn_close(c);
+}
+
+/* Frees the struct; a conn that is still there is cut. */
+void
+client_free(struct client *cl)
+{
+	struct imapd *f = cl->front;
+
+	idtable_drop(&f->clients, cl->id);
+	if (cl->conn != NULL)
+		conn_abort(cl->conn);
+	if (cl->session != NULL)
+		conn_abort(cl->session);
+	imap_reader_free(&cl->reader);
+	arena_release(&cl->arena);
+	free(cl);
+	if (f->stopping && f->clients.live == 0)
+		ev_break(f->loop, EVBREAK_ALL);
+}
+
+static void
+on_conn(struct conn *c, enum conn_event ev, void *user)
+{
+	struct client *cl = user;
+
+	log_set_sid(str_from(cl->cid));
+	switch (ev) {
+	case CONN_TLS_UP:
+		LOG_DEBUG(
+		    "tls.up", F_CSTR("version", SSL_get_version(conn_ssl(c))));
+		if (cl->state == CLIENT_TLS)
+			login_greet(cl);
+		cl->state = CLIENT_GREETED;
+		break;
+	case CONN_INPUT:
+		if (cl->state == CLIENT_GREETED ||
+		    cl->state == CLIENT_AUTH_LINE)
+			login_input(cl);
+		else
+			conn_pause(c, true);
+		break;
+	case CONN_DRAINED:
+		break;
+	case CONN_EOF:
+	case CONN_CLOSED:
+		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
+		    F_CSTR("why",
+			ev == CONN_EOF ? "closed by client" : conn_why(c)));
+		if (ev == CONN_CLOSED)
+			cl->conn = NULL;
+		client_free(cl);
+		break;
+	}
+	log_set_sid(STR(""));
+}
+
+static void
+refuse(int fd, const char *text)
+{
+	ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	(void)n;
+	close(fd);
+}
+
+static void
+start(struct imapd *f, const struct daemon_listener *l, int fd,
+    const char *remote)
+{
+	struct client *cl = xcalloc(1, sizeof(*cl));
+	int on = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	cl->front = f;
+	cl->listener = l;
+	cl->is_first = true;
+	cl->number = ++f->counter;
+	arena_init(&cl->arena, IMAP_ARENA_MAX);
+	str_copy(str_from(remote), cl->remote, sizeof(cl->remote));
+	cid_make(buf_str(&f->d.cid_key), cl->number, cl->cid);
+	cl->id = idtable_put(&f->clients, cl);
+	cl->reader = imap_reader_new(&(struct imap_reader_opts){ 0 });
+	log_set_sid(str_from(cl->cid));
+	LOG_INFO("connect", F_CSTR("remote", remote),
+	    F_CSTR("service", service_names[l->service]),
+	    F_INT("cid", cl->number));
+	cl->conn = conn_new(f->loop, fd, &f->timeouts, on_conn, cl);
+	if (l->service == SERVICE_IMAPS) {
+		cl->state = CLIENT_TLS;
+		conn_start_tls(cl->conn, f->tls);
+	} else {
+		cl->state = CLIENT_GREETED;
+		login_greet(cl);
+	}
+	log_set_sid(STR(""));
+}
+
+void
+client_accept(struct imapd *f, const struct daemon_listener *l)
+{
+	int rounds = 64; /* a burst must not starve those connected */
+
+	while (rounds-- > 0) {
+		struct sockaddr_storage ss;
+		socklen_t n = sizeof(ss);
+		char remote[64];
+		int fd = accept4(l->fd, (struct sockaddr *)&ss, &n,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd == -1) {
+			if (errno == EMFILE || errno == ENFILE)
+				LOG_ERROR(
+				    "accept", F_CSTR("err", strerror(errno)));
+			return;
+		}
+		addr_text(&ss, remote, sizeof(remote));
+		if (f->clients.live >= f->config->limits.connections) {
+			refuse(fd, "* BYE [UNAVAILABLE] too many "
+				   "connections, try later\r\n");
+			LOG_WARN("refused", F_CSTR("remote", remote),
+			    F_CSTR("why", "limits: connections"));
+			continue;
+		}
+		start(f, l, fd, remote);
+	}
+}

@@ -1,0 +1,88 @@
+/*
+ * imapd - the IMAP front: connections, TLS and login; after that a relay
+ * (or, without TLS, not even that: the session gets the descriptor).
+ *
+ *	GREETED --LOGIN, AUTHENTICATE--> AUTH --challenge--> AUTH_LINE --> AUTH
+ *	AUTH --refused--> GREETED
+ *	AUTH --accepted--> STARTING --session from quired--> RELAY
+ *
+ * It parses IMAP before login and nothing after it, and opens no file.
+ */
+#ifndef IMAPD_H
+#define IMAPD_H
+
+#include "base/idtable.h"
+#include "format/imap/command.h"
+#include "format/imap/reader.h"
+#include "service/config/config.h"
+#include "system/daemon/daemon.h"
+#include "system/io/cid.h"
+#include "system/io/conn.h"
+
+/* Over this much waiting for one side, reading from the other pauses. */
+#define RELAY_HIGH (64 * 1024)
+
+enum client_state {
+	CLIENT_TLS,	  /* imaps: handshake before the greeting */
+	CLIENT_GREETED,	  /* commands before login */
+	CLIENT_STARTTLS,  /* OK sent, handshake runs */
+	CLIENT_AUTH,	  /* authd has it */
+	CLIENT_AUTH_LINE, /* waiting for the client's SASL answer */
+	CLIENT_STARTING,  /* accepted; quired starts the session */
+	CLIENT_RELAY,	  /* TLS here, IMAP there */
+	CLIENT_AWAY,	  /* the session has the socket; we hold its end */
+};
+
+struct imapd;
+
+struct client {
+	struct imapd *front;
+	uint32_t id;
+	enum client_state state;
+	struct conn *conn;    /* to the client; NULL when away */
+	struct conn *session; /* to the session, or NULL */
+	struct imap_reader *reader;
+	struct arena arena;
+	const struct daemon_listener *listener;
+	char remote[64], tag[IMAP_MAX_TAG + 1];
+	char cid[CID_LEN + 1];
+	uint64_t number;
+	bool is_first; /* no valid command yet */
+	unsigned failures;
+};
+
+struct imapd {
+	struct daemon d;
+	struct ev_loop *loop;
+	struct config *config;
+	SSL_CTX *tls;
+	struct idtable clients;
+	uint64_t counter;
+	ev_io ctl, auth, listeners[DAEMON_MAX_LISTENERS];
+	int auth_fd;
+	bool stopping;
+	ev_timer stop_timer;
+	struct conn_timeouts timeouts;
+	char recv_buf[IPC_MAX];
+};
+
+/* login.c: commands before login */
+void login_greet(struct client *);
+void login_input(struct client *); /* parse what is there */
+void login_challenge(struct client *, struct str data);
+void login_result(struct client *, const struct msg_auth_result *);
+
+/* client.c: a connection's life */
+void client_accept(struct imapd *, const struct daemon_listener *);
+void client_free(struct client *);
+void client_bye(struct client *, const char *text);
+void client_say(struct client *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* relay.c: after login */
+void relay_start(struct client *, int fd);
+
+/* front.c: channels to quired and authd */
+bool front_ask_auth(struct imapd *, const struct buf *msg);
+
+#endif

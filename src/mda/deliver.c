@@ -1,0 +1,112 @@
+#include "deliver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "system/fs/fs.h"
+#include "system/log/log.h"
+
+#define CHUNK 65536
+
+void
+deliver_answer(struct deliver_job *job, const struct err *e)
+{
+	struct msg_delivered *a = &job->answer;
+
+	switch (e->kind) {
+	case ERR_SPACE:
+		*a = (struct msg_delivered){ 452, STR("4.3.1"),
+			STR("no room in the mailbox now, try again later") };
+		break;
+	case ERR_TEMP:
+	case ERR_PERM:
+		/* whatever is wrong with the Maildir may be repaired: the
+		 * sender keeps the message */
+		*a = (struct msg_delivered){ 451, STR("4.3.0"),
+			STR("cannot write to the mailbox now, try again "
+			    "later") };
+		break;
+	}
+	LOG_ERROR("deliver.failed", F_ERR(e), F_INT("code", a->code));
+}
+
+static int
+copy_message(struct incoming *in, int fd, uint64_t size, struct err *e)
+{
+	char buf[CHUNK];
+	uint64_t off = 0;
+
+	while (off < size) {
+		size_t want = size - off < CHUNK ? size - off : CHUNK;
+		ssize_t n = fs_pread_all(fd, buf, want, off);
+
+		if (n == -1)
+			return err_sys(e, "read the message");
+		if (n == 0)
+			return err_set(e, ERR_TEMP,
+			    "message is %llu octets, %llu were announced",
+			    (unsigned long long)off, (unsigned long long)size);
+		if (incoming_write(in, str_make(buf, (size_t)n), e) == -1)
+			return -1;
+		off += (uint64_t)n;
+	}
+	return 0;
+}
+
+void
+deliver_prepare(struct mailbox *m, struct deliver_job *job,
+    const struct msg_deliver *d, int fd)
+{
+	const struct incoming_opts opts = { .is_new = true };
+	struct err e;
+
+	if (incoming_new(&job->in, m, &opts, &e) == -1) {
+		job->in = NULL;
+		deliver_answer(job, &e);
+		return;
+	}
+	if (incoming_write(job->in, d->header, &e) == -1 ||
+	    copy_message(job->in, fd, d->size, &e) == -1 ||
+	    incoming_sync(job->in, &e) == -1) {
+		deliver_answer(job, &e);
+		incoming_free(&job->in);
+	}
+}
+
+static void
+delivered(struct deliver_job *job, uint32_t uid)
+{
+	int n =
+	    snprintf(job->text, sizeof(job->text), "delivered (uid %u)", uid);
+
+	job->answer = (struct msg_delivered){ 250, STR("2.1.5"),
+		str_make(job->text, (size_t)n) };
+}
+
+void
+deliver_commit(struct mailbox *m, struct deliver_job *jobs, size_t n)
+{
+	struct incoming *in[DELIVER_BATCH];
+	uint32_t uids[DELIVER_BATCH];
+	size_t count = 0, i, k = 0;
+	struct err e;
+	int rc;
+
+	for (i = 0; i < n; i++)
+		if (jobs[i].in != NULL)
+			in[count++] = jobs[i].in;
+	if (count == 0)
+		return;
+	/* durable when it returns: this is what makes the 250 true */
+	rc = mailbox_commit(m, in, count, uids, &e);
+	for (i = 0; i < n; i++) {
+		if (jobs[i].in == NULL)
+			continue;
+		if (rc == 0)
+			delivered(&jobs[i], uids[k++]);
+		else
+			deliver_answer(&jobs[i], &e);
+		incoming_free(&jobs[i].in);
+	}
+}

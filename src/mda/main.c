@@ -1,0 +1,57 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "lda.h"
+#include "profile.h"
+#include "service/config/config.h"
+#include "system/log/log.h"
+#include "worker.h"
+
+/*
+ * quire-mda: the nursery quired starts (no arguments), or a local delivery
+ * agent for another MTA (quire-mda -d USER).
+ */
+static struct {
+	char hostname[256];
+	bool fast;
+} inherited = { .hostname = "localhost" };
+
+void
+mda_settings(char *hostname, size_t size, bool *fast)
+{
+	str_copy(str_from(inherited.hostname), hostname, size);
+	*fast = inherited.fast;
+}
+
+static void
+prepare(struct daemon *d)
+{
+	struct conf_errors errors;
+	struct config *c;
+
+	conf_errors_init(&errors);
+	c = config_parse(buf_str(&d->config), &errors);
+	if (c == NULL)
+		LOG_ERROR("config", F_STR("err", buf_str(&errors.text)));
+	else {
+		str_copy(c->hostname, inherited.hostname,
+		    sizeof(inherited.hostname));
+		inherited.fast = c->sync_fast;
+	}
+	config_free(&c);
+	conf_errors_release(&errors);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct nursery_spec spec = { .name = "quire-mda",
+		.nursery = &mda_nursery_profile,
+		.worker = &mda_worker_profile,
+		.work = mda_work,
+		.prepare = prepare };
+
+	if (argc > 1)
+		return lda_main(argc, argv);
+	return nursery_run(&spec);
+}

@@ -1,0 +1,14 @@
+/* worker - an mda in its owner's place: orders in, verdicts out. */
+#ifndef MDA_WORKER_H
+#define MDA_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "system/daemon/nursery.h"
+
+int mda_work(const struct nursery_job *);
+/* What the workers inherit from the configuration. */
+void mda_settings(char *hostname, size_t size, bool *fast);
+
+#endif

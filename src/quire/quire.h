@@ -1,0 +1,61 @@
+/*
+ * quire - the command line: what an admin does by hand. A table of
+ * subcommands; each returns an exit status (sysexits).
+ */
+#ifndef QUIRE_H
+#define QUIRE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "service/config/config.h"
+#include "system/ipc/msg.h"
+
+struct quire {
+	const char *dir; /* configuration directory, -C */
+	int dirfd;
+	struct config *config; /* after quire_config() */
+};
+
+struct quire_command {
+	const char *name, *args, *help;
+	int (*run)(struct quire *, int argc, char **argv);
+	bool needs_dir; /* opens -C DIR and takes its owner's rights first */
+};
+
+/* Say it on standard error, with the program's name; returns status. */
+int quire_fail(int status, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Load and check the configuration; 0 or an exit status. */
+int quire_config(struct quire *);
+/* Ask a running quired; its text goes to standard output. -1: none runs. */
+int quire_control(struct quire *, enum control_op, const char *arg, bool quiet);
+/* Tell a running quired to take the changed configuration, if there is one. */
+int quire_reload_if_running(struct quire *);
+
+int cmd_localserve(struct quire *, int, char **);
+int cmd_account(struct quire *, int, char **);
+int cmd_passwd(struct quire *, int, char **);
+int cmd_config(struct quire *, int, char **);
+int cmd_status(struct quire *, int, char **);
+int cmd_stop(struct quire *, int, char **);
+int cmd_reload(struct quire *, int, char **);
+int cmd_loglevel(struct quire *, int, char **);
+int cmd_cid(struct quire *, int, char **);
+
+/* A configuration file for an account, and its first password. */
+struct new_account {
+	const char *name, *maildir, *user;
+	const char *const *addresses;
+	int naddresses;
+	long uid, gid; /* -1: not given */
+};
+int account_write(int dirfd, const struct new_account *, struct err *);
+int account_set_password(
+    struct quire *, const char *name, struct str password, struct err *);
+
+/* Certificates for localserve: a CA of its own, and one for localhost. */
+int certs_make(int dirfd, struct err *);
+
+#endif

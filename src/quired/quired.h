@@ -1,0 +1,106 @@
+/*
+ * quired - the supervisor: binds, opens keys, starts and restarts the other
+ * programs, hands out sessions (doc/architecture.md).
+ *
+ * It is the only process that may be root. It reads quire.conf (in a child
+ * that may crash) and fixed-size orders from its own programs; nothing that
+ * comes from the network reaches it.
+ */
+#ifndef QUIRED_H
+#define QUIRED_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "service/config/config.h"
+#include "system/ipc/msg.h"
+#include "system/log/log.h"
+
+#define STOP_GRACE_MS 5000 /* then SIGTERM, then SIGKILL */
+#define MAX_LISTENERS 64
+#define MAX_CONTROLS  8
+
+struct child {
+	enum prog prog;
+	pid_t pid;     /* 0: not running */
+	int ctl;       /* our end of its channel, -1 */
+	int ctl_child; /* nurseries: the other end, kept over restarts */
+	bool is_ready;
+	unsigned restarts;
+	unsigned backoff_ms;
+	int64_t start_at, started; /* monotonic ms */
+};
+
+struct listener {
+	int fd;
+	enum service service;
+	bool plain_login, no_limits;
+	char name[64], address[64];
+	uint16_t port;
+};
+
+struct control {
+	int fd; /* -1: free */
+};
+
+struct quired {
+	char *conf_dir; /* where quire.conf is */
+	int conf_fd;
+	char *program_dir;  /* where the other programs are */
+	int program[PROGS]; /* opened before root is given up */
+	const char *run_as; /* UID:GID of localserve started by root */
+	struct config *config;
+	struct buf snapshot;
+	struct buf cert, key, cid_key;
+	int auth_dir, spool_dir;
+	struct child child[PROGS];
+	struct listener listeners[MAX_LISTENERS];
+	unsigned nlisteners;
+	int log_pipe[2], log_out;
+	int control_fd, signal_fd;
+	struct control controls[MAX_CONTROLS];
+	enum log_level level;
+	bool is_foreground, announce; /* localserve: print where we listen */
+	bool stopping, is_up;
+	int64_t stop_at, started;
+	uint64_t sessions, deliveries;
+	char recv_buf[IPC_MAX];
+};
+
+/* settings.c: configuration, read by a child; keys; directories */
+int settings_load(struct quired *, struct buf *errors);
+int settings_open(struct quired *, struct err *);
+
+/* listen.c */
+int listen_open(struct quired *, struct err *);
+void listen_print(const struct quired *, struct buf *);
+
+/* children.c */
+void children_init(struct quired *);
+void children_tick(struct quired *);	     /* start what is due */
+int children_next_ms(const struct quired *); /* until then, -1 */
+void children_reap(struct quired *);
+void children_stop(struct quired *, int64_t now);
+bool children_gone(const struct quired *);
+void children_reload(struct quired *);
+void children_loglevel(struct quired *);
+bool children_ready(const struct quired *);
+void children_send(struct quired *, enum prog, const struct buf *,
+    const int *fds, unsigned nfds);
+
+/* orders.c: what children ask for */
+void orders_receive(struct quired *, struct child *);
+
+/* control.c: the quire(8) command */
+int control_open(struct quired *, struct err *);
+void control_accept(struct quired *);
+void control_receive(struct quired *, struct control *);
+void control_close(struct quired *);
+
+/* logger.c: one process writes the log */
+int logger_open(struct quired *, struct err *);
+void logger_drain(struct quired *);
+void logger_reopen(struct quired *);
+
+#endif

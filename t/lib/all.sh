@@ -1,0 +1,56 @@
+#!/bin/sh
+# Everything CI runs, each stage with a time box. A stage is one line of the
+# closing count; its output is shown when it fails.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+P=0
+F=0
+S=0
+OUT=build/stages
+mkdir -p "$OUT"
+nproc=$(nproc 2>/dev/null || echo 2)
+
+# stage NAME SECONDS CMD..
+stage() {
+	name=$1 limit=$2
+	shift 2
+	start=$(date +%s)
+	if timeout -k 10 "$limit" "$@" >"$OUT/$name.out" 2>&1; then
+		P=$((P + 1))
+		echo "ok   $name ($(($(date +%s) - start)) s)"
+	else
+		F=$((F + 1))
+		echo "FAIL $name ($(($(date +%s) - start)) s of $limit)"
+		tail -n 80 "$OUT/$name.out"
+	fi
+}
+
+# The counted tests themselves: their numbers go into the total.
+start=$(date +%s)
+timeout -k 10 1500 sh t/lib/check.sh >"$OUT/check.out" 2>&1
+last=$(tail -n 1 "$OUT/check.out")
+case $last in
+*passed,*failed,*skipped)
+	# shellcheck disable=SC2086
+	set -- $last
+	P=$1 F=$3 S=$5
+	;;
+*) F=1 ;;
+esac
+echo "check: $last ($(($(date +%s) - start)) s)"
+[ "$F" -eq 0 ] || cat "$OUT/check.out"
+
+stage format 120 sh t/lib/format.sh
+stage lint 600 sh t/lib/lint.sh
+stage clang 600 sh -c 'mkdir -p build-clang && cd build-clang &&
+    { [ -f Makefile ] || ../configure -q CC=clang; } &&
+    make -s -j'"$nproc"' all'
+stage sanitizers 1200 sh -c 'mkdir -p build-asan && cd build-asan &&
+    { [ -f Makefile ] || ../configure -q --enable-sanitizers CFLAGS="-O1 -g"; } &&
+    cd .. && BUILD=build-asan QUIRE_SANITIZED=1 sh t/lib/check.sh'
+stage fuzz 400 sh t/lib/fuzz.sh
+stage distcheck 600 make -C build -s distcheck \
+    DISTCHECK_CONFIGURE_FLAGS=-q QUIRE_DISTCHECK=1
+
+echo "$P passed, $F failed, $S skipped"
+[ "$F" -eq 0 ]
