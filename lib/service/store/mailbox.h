@@ -123,6 +123,13 @@ int mailbox_sync(struct mailbox *, bool may_expunge, struct mailbox_changes *,
 void mailbox_changes_release(struct mailbox_changes *);
 
 /*
+ * The UIDs expunged since that modseq (QRESYNC, RFC 7162, 3.2.5.1), as far as
+ * this session was told of them. false: the history does not reach back so
+ * far, or `out` is full.
+ */
+bool mailbox_vanished(struct mailbox *, uint64_t since, struct ranges *out);
+
+/*
  * Waiting: a descriptor that becomes readable when the mailbox may have
  * changed (inotify), -1 when there is none (then poll every
  * mailbox_watch_poll_ms()). After it fired call mailbox_watch_clear(), then

@@ -1,0 +1,668 @@
+/*
+ * account - opening an account, its list of mailboxes, and what leads from a
+ * name to a mailbox.
+ *
+ * 1. The directory is what exists; the account journal gives it an id, a
+ *    UIDVALIDITY and special uses that outlive its name.
+ * 2. Order of locks: account, then mailboxes by id.
+ */
+#include "service/store/store_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uninorm.h>
+#include <unistd.h>
+
+#include "base/date.h"
+#include "base/utf8.h"
+#include "base/xalloc.h"
+#include "system/fs/fs.h"
+
+#define RESERVE_SIZE (256 * 1024)
+
+const char *
+account_hostname(const struct account *a)
+{
+	return a->hostname;
+}
+
+bool
+account_is_readonly(const struct account *a)
+{
+	return a->opts.readonly;
+}
+
+void
+account_log(
+    const struct account *a, int level, const char *event, const char *text)
+{
+	if (a != NULL && a->opts.log != NULL)
+		a->opts.log(level, event, text);
+}
+
+/* ---- the account's lock ---- */
+
+static int
+load(struct account *a, struct err *e)
+{
+	int rc;
+
+	tree_release(&a->tree);
+	a->list_ok = false;
+	if (journal_open(&a->j, e) == -1)
+		return -1;
+	rc = journal_follow(&a->j, tree_apply, &a->tree, e);
+	return rc == -1 ? -1 : 0;
+}
+
+static int
+follow(struct account *a, struct err *e)
+{
+	int rc = journal_follow(&a->j, tree_apply, &a->tree, e);
+
+	if (rc != 0)
+		a->list_ok = false;
+	if (rc == 2)
+		return load(a, e);
+	return rc == -1 ? -1 : 0;
+}
+
+int
+account_lock(struct account *a, struct err *e)
+{
+	int rc, tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		uint64_t end = a->j.end;
+
+		rc = journal_lock(&a->j, tree_apply, &a->tree, e);
+		if (rc == -1)
+			return -1;
+		if (a->j.end != end)
+			a->list_ok = false;
+		if (rc == 0) {
+			if (a->j.must_publish)
+				journal_publish(&a->j, 0, 0);
+			a->j.must_publish = a->j.was_cut = false;
+			a->j.was_salvaged = a->j.was_short = false;
+			ops_clear(&a->ops);
+			return 0;
+		}
+		a->j.was_short = journal_is_short(&a->j);
+		if (load(a, e) == -1)
+			return -1;
+	}
+	return err_set(e, ERR_TEMP, "account journal keeps changing");
+}
+
+void
+account_unlock(struct account *a)
+{
+	journal_unlock(&a->j);
+}
+
+int
+account_append(struct account *a, bool sync, struct err *e)
+{
+	static const struct counters none;
+	struct txn t = { .off = a->j.end };
+	int rc;
+
+	if (a->ops.n == 0)
+		return 0;
+	rc = journal_append(
+	    &a->j, &a->ops, 0, journal_next_modseq(&a->j), &none, sync, e);
+	if (rc == 0) {
+		t.ops = str_sub(buf_str(&a->ops.b), TXN_HEAD,
+		    a->ops.b.n - TXN_HEAD - TXN_FOOT);
+		if (tree_apply(&a->tree, &t) == -1)
+			rc = err_set(e, ERR_PERM, "account journal refused");
+		journal_publish(&a->j, 0, 0);
+		a->list_ok = false;
+	}
+	ops_clear(&a->ops);
+	return rc;
+}
+
+uint32_t
+account_next_uidvalidity(struct account *a)
+{
+	uint32_t now = (uint32_t)date_now(), next = a->tree.uidvalidity + 1;
+
+	return next > now ? next : now;
+}
+
+/* ---- reserve ---- */
+
+void
+account_keep_reserve(struct account *a)
+{
+	struct stat st;
+	int fd = fs_open_file(a->acctfd, "reserve", O_RDWR | O_CREAT, 0600);
+
+	if (fd == -1)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_size < RESERVE_SIZE &&
+	    posix_fallocate(fd, 0, RESERVE_SIZE) != 0) {
+		int rc = ftruncate(fd, 0);
+
+		(void)rc;
+	}
+	close(fd);
+}
+
+bool
+account_release_reserve(struct account *a)
+{
+	struct stat st;
+
+	if (a == NULL || fstatat(a->acctfd, "reserve", &st, 0) == -1)
+		return false;
+	return unlinkat(a->acctfd, "reserve", 0) == 0;
+}
+
+/* ---- life ---- */
+
+static int
+open_dirs(struct account *a, struct err *e)
+{
+	if (!a->opts.readonly &&
+	    (step_mkdir(a->rootfd, "quire") == -1 ||
+		step_mkdir(a->rootfd, "quire/acct") == -1 ||
+		step_mkdir(a->rootfd, "quire/acct/tmp") == -1 ||
+		step_mkdir(a->rootfd, "quire/acct/deleted") == -1))
+		return err_sys(e, "make quire/acct");
+	a->qfd = fs_open_dir(a->rootfd, "quire");
+	a->acctfd = fs_open_dir(a->rootfd, "quire/acct");
+	if (a->qfd == -1 || a->acctfd == -1)
+		return err_sys(e, "open quire/acct");
+	return 0;
+}
+
+static int
+open_journal(struct account *a, struct err *e)
+{
+	struct err why = { 0 };
+
+	journal_init(&a->j, JOURNAL_ACCOUNT, a->acctfd, a->opts.readonly);
+	if (load(a, &why) == 0)
+		return 0;
+	if (why.sys != ENOENT || a->opts.readonly) {
+		if (e != NULL)
+			*e = why;
+		return -1;
+	}
+	if (account_adopt(a, e) == -1)
+		return -1;
+	return load(a, e);
+}
+
+int
+account_open(struct account **out, int rootfd, const struct account_opts *opts,
+    struct err *e)
+{
+	struct account *a = xcalloc(1, sizeof(*a));
+	const char *net;
+
+	*a = (struct account){ .opts = *opts, .qfd = -1, .acctfd = -1 };
+	a->rootfd = fcntl(rootfd, F_DUPFD_CLOEXEC, 3);
+	journal_init(&a->j, JOURNAL_ACCOUNT, -1, opts->readonly);
+	tree_init(&a->tree);
+	ops_init(&a->ops);
+	str_copy(str_sub(str_from(opts->hostname), 0, 64), a->hostname,
+	    sizeof(a->hostname));
+	if (a->hostname[0] == '\0')
+		str_copy(STR("localhost"), a->hostname, sizeof(a->hostname));
+	if (a->rootfd == -1) {
+		err_sys(e, "duplicate descriptor");
+		goto fail;
+	}
+	if (fs_is_network(a->rootfd, &net)) {
+		err_set(e, ERR_PERM,
+		    "mail on %s is refused: its locks and appends do not "
+		    "hold between hosts",
+		    net);
+		goto fail;
+	}
+	if (open_dirs(a, e) == -1 || open_journal(a, e) == -1 ||
+	    account_refresh(a, e) == -1)
+		goto fail;
+	if (!opts->readonly)
+		account_keep_reserve(a);
+	*out = a;
+	return 0;
+fail:
+	account_close(&a);
+	return -1;
+}
+
+static void
+list_release(struct account *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->nlist; i++)
+		free((char *)a->list[i].name.p);
+	free(a->list);
+	a->list = NULL;
+	a->nlist = 0;
+}
+
+void
+account_close(struct account **ap)
+{
+	struct account *a = *ap;
+
+	if (a == NULL)
+		return;
+	*ap = NULL;
+	journal_release(&a->j);
+	tree_release(&a->tree);
+	ops_release(&a->ops);
+	list_release(a);
+	if (a->rootfd != -1)
+		close(a->rootfd);
+	if (a->qfd != -1)
+		close(a->qfd);
+	if (a->acctfd != -1)
+		close(a->acctfd);
+	free(a);
+}
+
+int
+account_refresh(struct account *a, struct err *e)
+{
+	struct stat st;
+	int rc;
+
+	if (fstat(a->rootfd, &st) == -1)
+		return err_sys(e, "stat Maildir");
+	if (journal_is_quiet(&a->j) && stat_mtime(&st) == a->root_mtime &&
+	    a->tree.nmoving == 0 && a->tree.ndeleting == 0)
+		return 0;
+	if (follow(a, e) == -1)
+		return -1;
+	if (a->opts.readonly)
+		return 0;
+	if (account_lock(a, e) == -1)
+		return -1;
+	rc = account_recover(a, e);
+	if (rc == 0)
+		rc = account_scan(a, e);
+	account_unlock(a);
+	return rc;
+}
+
+/* ---- names ---- */
+
+static bool
+bad_char(struct str s, const char **why)
+{
+	size_t i;
+
+	if (!utf8_valid(s)) {
+		*why = "not UTF-8";
+		return true;
+	}
+	for (i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 127) {
+			*why = "control character";
+			return true;
+		}
+	return false;
+}
+
+static bool
+bad_part(struct str name, const char **why)
+{
+	struct str part;
+
+	while (name.n > 0) {
+		bool more = str_cut(&name, '/', &part);
+
+		if (part.n == 0 || (more && name.n == 0)) {
+			*why = "empty part";
+			return true;
+		}
+		if (str_eq(part, STR(".")) || str_eq(part, STR(".."))) {
+			*why = "\".\" and \"..\" are no names";
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+account_normalize(struct str in, char out[STORE_MAX_NAME + 1], const char **why)
+{
+	struct buf dir;
+	size_t n = STORE_MAX_NAME;
+	struct str name;
+	bool ok;
+
+	if (in.n > 0 && in.p[in.n - 1] == '/')
+		in.n--;
+	if (in.n == 0 || in.n > STORE_MAX_NAME) {
+		*why = in.n == 0 ? "empty name" : "name too long";
+		return false;
+	}
+	if (bad_char(in, why))
+		return false;
+	if (u8_normalize(UNINORM_NFC, (const uint8_t *)in.p, in.n,
+		(uint8_t *)out, &n) != (uint8_t *)out) {
+		*why = "name too long";
+		return false;
+	}
+	out[n] = '\0';
+	name = str_make(out, n);
+	if (str_eq_nocase(str_sub(name, 0, str_find(name, '/')), STR("INBOX")))
+		memcpy(out, "INBOX", 5);
+	*why = NULL;
+	if (out[0] == '#')
+		*why = "a name must not begin with '#'";
+	else if (out[0] == '/' || bad_part(name, why))
+		*why = *why == NULL ? "empty part" : *why;
+	if (*why != NULL)
+		return false;
+	buf_init(&dir, 2 * NAME_LEN);
+	ok = folder_to_dir(name, &dir);
+	buf_release(&dir);
+	if (!ok)
+		*why = "name too long for a directory";
+	return ok;
+}
+
+bool
+account_dir(struct str name, char out[NAME_LEN + 1])
+{
+	struct buf b;
+	bool ok;
+
+	if (folder_is_inbox(name))
+		return str_copy(STR("."), out, NAME_LEN + 1);
+	buf_init(&b, 4 * NAME_LEN);
+	ok =
+	    folder_to_dir(name, &b) && str_copy(buf_str(&b), out, NAME_LEN + 1);
+	buf_release(&b);
+	return ok;
+}
+
+/* ---- the list ---- */
+
+static void
+list_add(struct account *a, struct str name, const struct node *node)
+{
+	struct mailbox_info *info;
+
+	a->list = xreallocarray(a->list, a->nlist + 1, sizeof(*a->list));
+	info = &a->list[a->nlist++];
+	*info =
+	    (struct mailbox_info){ .name = str_make(str_dup(name), name.n) };
+	if (node != NULL) {
+		info->exists = true;
+		info->use = node->use;
+		memcpy(info->mailboxid, node->id, 16);
+	}
+	info->is_subscribed = tree_is_subscribed(&a->tree, name);
+}
+
+static int
+info_cmp(const void *va, const void *vb)
+{
+	const struct mailbox_info *a = va, *b = vb;
+	bool ia = folder_is_inbox(a->name), ib = folder_is_inbox(b->name);
+	int c;
+
+	if (ia != ib)
+		return ia ? -1 : 1;
+	c = str_cmp(a->name, b->name);
+	/* of two with one name the existing comes first */
+	return c != 0 ? c : (int)b->exists - (int)a->exists;
+}
+
+static void
+list_add_parents(struct account *a, struct str name)
+{
+	size_t i;
+
+	for (i = 1; i < name.n; i++)
+		if (name.p[i] == '/')
+			list_add(a, str_sub(name, 0, i),
+			    tree_find(&a->tree, str_sub(name, 0, i)));
+}
+
+static struct mailbox_info *
+find_listed(const struct account *a, struct str name)
+{
+	struct mailbox_info key = { .name = name, .exists = true };
+	size_t lo = 0, hi = a->nlist;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (str_eq(a->list[mid].name, name))
+			return &a->list[mid];
+		if (info_cmp(&a->list[mid], &key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+static void
+list_build(struct account *a)
+{
+	size_t i, keep = 0, n;
+
+	list_release(a);
+	for (i = 0; i < a->tree.n; i++) {
+		struct str name = str_from(a->tree.v[i].name);
+
+		list_add(a, name, &a->tree.v[i]);
+		list_add_parents(a, name);
+	}
+	for (i = 0; i < a->tree.nsubs; i++) {
+		struct str name = str_from(a->tree.subs[i]);
+
+		list_add(a, name, tree_find(&a->tree, name));
+	}
+	if (a->nlist > 0)
+		qsort(a->list, a->nlist, sizeof(*a->list), info_cmp);
+	for (i = 0; i < a->nlist; i++) {
+		if (keep > 0 && str_eq(a->list[i].name, a->list[keep - 1].name))
+			free((char *)a->list[i].name.p);
+		else
+			a->list[keep++] = a->list[i];
+	}
+	n = a->nlist = keep;
+	/* sorted bytewise, children may stand apart from their parent */
+	for (i = 0; i < n; i++) {
+		struct str name = a->list[i].name;
+		size_t k;
+
+		if (!a->list[i].exists)
+			continue;
+		for (k = 1; k < name.n; k++)
+			if (name.p[k] == '/') {
+				struct mailbox_info *p =
+				    find_listed(a, str_sub(name, 0, k));
+
+				if (p != NULL)
+					p->has_children = true;
+			}
+	}
+	a->list_ok = true;
+}
+
+size_t
+account_list(struct account *a, const struct mailbox_info **out)
+{
+	if (!a->list_ok)
+		list_build(a);
+	*out = a->list;
+	return a->nlist;
+}
+
+const struct mailbox_info *
+account_find(struct account *a, struct str name)
+{
+	char norm[STORE_MAX_NAME + 1];
+	const char *why;
+
+	if (!account_normalize(name, norm, &why))
+		return NULL;
+	if (!a->list_ok)
+		list_build(a);
+	return find_listed(a, str_from(norm));
+}
+
+/* ---- opening mailboxes ---- */
+
+static enum account_result
+bad_name(struct err *e, const char *why)
+{
+	err_set(e, ERR_PERM, "%s", why);
+	return ACCOUNT_BADNAME;
+}
+
+/* Look again if others may have made it. */
+static enum account_result
+find_node(struct account *a, struct str name, struct node **out, struct err *e)
+{
+	char norm[STORE_MAX_NAME + 1];
+	const char *why;
+
+	if (!account_normalize(name, norm, &why))
+		return bad_name(e, why);
+	if (account_refresh(a, e) == -1)
+		return ACCOUNT_ERROR;
+	*out = tree_find(&a->tree, str_from(norm));
+	return *out == NULL ? ACCOUNT_NOTFOUND : ACCOUNT_OK;
+}
+
+static enum account_result
+open_node(struct account *a, const struct node *node, bool readonly,
+    struct mailbox **out, struct err *e)
+{
+	char dir[NAME_LEN + 1];
+	int fd;
+
+	if (!account_dir(str_from(node->name), dir))
+		return bad_name(e, "name too long");
+	fd = fs_open_dir(a->rootfd, dir);
+	if (fd == -1) {
+		err_sys(e, "open %s", dir);
+		return errno == ENOENT ? ACCOUNT_NOTFOUND : ACCOUNT_ERROR;
+	}
+	return mailbox_open_dir(
+		   out, a, fd, readonly, node->uidvalidity, node->id, e) == -1 ?
+		   ACCOUNT_ERROR :
+		   ACCOUNT_OK;
+}
+
+enum account_result
+account_open_mailbox(struct account *a, struct str name, bool readonly,
+    struct mailbox **out, struct err *e)
+{
+	struct node *node, copy;
+	enum account_result r = find_node(a, name, &node, e);
+
+	if (r != ACCOUNT_OK)
+		return r;
+	/* opening may finish a MOVE and read the tree again */
+	copy = *node;
+	copy.name = xstrdup(node->name);
+	r = open_node(a, &copy, readonly, out, e);
+	free(copy.name);
+	return r;
+}
+
+int
+account_open_by_id(struct account *a, const uint8_t id[16],
+    struct mailbox **out, struct err *e)
+{
+	struct node *node = tree_find_id(&a->tree, id);
+
+	*out = NULL;
+	if (node == NULL)
+		return 0;
+	return open_node(a, node, false, out, e) == ACCOUNT_ERROR ? -1 : 0;
+}
+
+/* ---- STATUS ---- */
+
+/* Only if nothing happened since pub was written. */
+static bool
+status_quick(struct account *a, const char *dir, struct mailbox_counts *c)
+{
+	struct journal j;
+	char head[JOURNAL_HEAD], raw[PUB_SIZE];
+	struct stat cur, new, st;
+	struct pub pub;
+	struct txn t;
+	int dirfd = fs_open_dir(a->rootfd, dir), pubfd = -1;
+	bool ok = false;
+
+	if (dirfd == -1)
+		return false;
+	journal_init(&j, JOURNAL_MAILBOX, -1, true);
+	j.fd = fs_open_file(dirfd, "quire/journal", O_RDONLY, 0);
+	pubfd = fs_open_file(dirfd, "quire/pub", O_RDONLY, 0);
+	if (j.fd != -1 && pubfd != -1 && fstatat(dirfd, "cur", &cur, 0) == 0 &&
+	    fstatat(dirfd, "new", &new, 0) == 0 && fstat(j.fd, &st) == 0 &&
+	    fs_pread_all(pubfd, raw, PUB_SIZE, 0) == PUB_SIZE &&
+	    pub_unpack(raw, &pub) && pub.end == (uint64_t)st.st_size &&
+	    pub.cur_mtime == stat_mtime(&cur) &&
+	    pub.new_mtime == stat_mtime(&new) &&
+	    journal_pread(&j, head, sizeof(head), 0) == JOURNAL_HEAD &&
+	    journal_head_unpack(head, &j) && journal_last(&j, pub.end, &t)) {
+		*c = (struct mailbox_counts){ .uidvalidity = j.uidvalidity,
+			.uidnext = t.c.uidnext,
+			.messages = t.c.exists,
+			.deleted = t.c.deleted,
+			.unseen = t.c.unseen,
+			.size = t.c.bytes,
+			.deleted_size = t.c.deleted_bytes,
+			.highestmodseq = t.modseq };
+		memcpy(c->mailboxid, j.mailboxid, 16);
+		ok = true;
+	}
+	if (pubfd != -1)
+		close(pubfd);
+	journal_release(&j);
+	close(dirfd);
+	return ok;
+}
+
+enum account_result
+account_status(
+    struct account *a, struct str name, struct mailbox_counts *c, struct err *e)
+{
+	struct mailbox_changes ch = { 0 };
+	struct mailbox *m;
+	struct node *node;
+	char dir[NAME_LEN + 1];
+	enum account_result r = find_node(a, name, &node, e);
+
+	if (r != ACCOUNT_OK)
+		return r;
+	if (!account_dir(str_from(node->name), dir))
+		return bad_name(e, "name too long");
+	if (status_quick(a, dir, c))
+		return ACCOUNT_OK;
+	r = account_open_mailbox(a, name, false, &m, e);
+	if (r != ACCOUNT_OK)
+		return r;
+	if (mailbox_sync(m, true, &ch, e) == -1)
+		r = ACCOUNT_ERROR;
+	else {
+		*c = *mailbox_counts(m);
+		c->recent = 0;
+	}
+	mailbox_changes_release(&ch);
+	mailbox_close(&m);
+	return r;
+}

@@ -1,0 +1,692 @@
+/*
+ * folders - CREATE, DELETE, RENAME, SUBSCRIBE, and what others do to the
+ * directory of an account.
+ *
+ * 1. Everything is checked before anything is written.
+ * 2. CREATE: the directory is prepared aside, durable, then named; MBOX in
+ *    the journal is the commit. A stop between leaves a folder that the next
+ *    look adopts.
+ * 3. RENAME and DELETE: the journal first (RENBEGIN, DELBEGIN: the commit),
+ *    directories after; account_recover() goes on where somebody stopped.
+ * 4. A folder that somebody moved is known by the id in its journal.
+ */
+#include "service/store/store_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/pack.h"
+#include "base/xalloc.h"
+#include "system/fs/fs.h"
+
+static void
+hex_id(const uint8_t id[16], char out[33])
+{
+	static const char hex[] = "0123456789abcdef";
+	int i;
+
+	for (i = 0; i < 16; i++) {
+		out[2 * i] = hex[id[i] >> 4];
+		out[2 * i + 1] = hex[id[i] & 15];
+	}
+	out[32] = '\0';
+}
+
+static enum account_result
+normalize(struct str in, char out[STORE_MAX_NAME + 1], struct err *e)
+{
+	const char *why;
+
+	if (account_normalize(in, out, &why))
+		return ACCOUNT_OK;
+	err_set(e, ERR_PERM, "%s", why);
+	return ACCOUNT_BADNAME;
+}
+
+static bool
+dir_exists(struct account *a, const char *dir)
+{
+	struct stat st;
+
+	return fstatat(a->rootfd, dir, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* ---- create ---- */
+
+static int
+make_parts(int fd, struct err *e)
+{
+	static const char *const dirs[] = { "cur", "new", "tmp" };
+	int marker;
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		if (step_mkdir(fd, dirs[i]) == -1)
+			return err_sys(e, "make folder");
+	/* Courier and maildrop look for it */
+	marker = step_creat(fd, "maildirfolder", 0600);
+	if (marker == -1 && errno != EEXIST)
+		return err_sys(e, "make folder");
+	if (marker != -1)
+		close(marker);
+	return step_sync(fd) == -1 ? err_sys(e, "sync folder") : 0;
+}
+
+static int
+make_dir(
+    struct account *a, const uint8_t id[16], const char *dir, struct err *e)
+{
+	char tmp[64] = "quire/acct/tmp/";
+	int fd, rc;
+
+	hex_id(id, tmp + strlen(tmp));
+	if (step_mkdir(a->rootfd, tmp) == -1 ||
+	    (fd = fs_open_dir(a->rootfd, tmp)) == -1)
+		return err_sys(e, "make folder");
+	rc = make_parts(fd, e);
+	close(fd);
+	if (rc == -1)
+		return -1;
+	/* Makes the folder durable under its name. */
+	if (step_rename(a->rootfd, tmp, a->rootfd, dir) == -1 ||
+	    step_sync(a->rootfd) == -1)
+		return err_sys(e, "make folder %s", dir);
+	return 0;
+}
+
+static enum account_result
+create_one(struct account *a, struct str name, unsigned use, struct err *e)
+{
+	struct node node = { .use = use };
+	char dir[NAME_LEN + 1];
+	int rc;
+
+	if (!account_dir(name, dir)) {
+		err_set(e, ERR_PERM, "name too long");
+		return ACCOUNT_BADNAME;
+	}
+	fs_random(node.id, sizeof(node.id));
+	node.uidvalidity = account_next_uidvalidity(a);
+	node.name = str_dup(name);
+	/* a folder of that name left by a stopped CREATE is as good */
+	rc = dir_exists(a, dir) ? 0 : make_dir(a, node.id, dir, e);
+	if (rc == 0) {
+		op_mbox_pack(&a->ops, &node);
+		op_begin(&a->ops, OP_SUB, 0);
+		op_bytes(&a->ops, name);
+		op_end(&a->ops);
+		/* Makes true that the mailbox exists, with its id. */
+		rc = account_append(a, true, e);
+		if (rc == -1)
+			unlinkat(a->rootfd, dir, AT_REMOVEDIR);
+	}
+	free(node.name);
+	return rc == -1 ? ACCOUNT_ERROR : ACCOUNT_OK;
+}
+
+static bool
+use_is_free(const struct account *a, unsigned use)
+{
+	size_t i;
+
+	for (i = 0; i < a->tree.n; i++)
+		if ((a->tree.v[i].use & use) != 0)
+			return false;
+	/* one that has no place of its own cannot be given */
+	return (use & (USE_ALL | USE_FLAGGED)) == 0;
+}
+
+static enum account_result
+create_locked(struct account *a, struct str name, unsigned use, struct err *e)
+{
+	enum account_result r;
+	size_t i;
+
+	if (tree_find(&a->tree, name) != NULL)
+		return ACCOUNT_EXISTS;
+	if (use != 0 && !use_is_free(a, use))
+		return ACCOUNT_BADUSE;
+	if (a->tree.n >= STORE_MAX_MAILBOXES) {
+		err_set(e, ERR_PERM, "too many mailboxes");
+		return ACCOUNT_ERROR;
+	}
+	for (i = 1; i < name.n; i++) {
+		struct str parent = str_sub(name, 0, i);
+
+		if (name.p[i] != '/' || tree_find(&a->tree, parent) != NULL)
+			continue;
+		r = create_one(a, parent, 0, e);
+		if (r != ACCOUNT_OK)
+			return r;
+	}
+	return create_one(a, name, use, e);
+}
+
+static int
+begin(struct account *a, struct err *e)
+{
+	if (a->opts.readonly)
+		return err_set(e, ERR_PERM, "account is read-only");
+	if (account_lock(a, e) == -1)
+		return -1;
+	/* what others did counts before what we do */
+	if (account_recover(a, e) == -1 || account_scan(a, e) == -1) {
+		account_unlock(a);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+end(struct account *a)
+{
+	struct stat st;
+
+	ops_clear(&a->ops);
+	if (fstat(a->rootfd, &st) == 0)
+		a->root_mtime = stat_mtime(&st);
+	account_unlock(a);
+}
+
+enum account_result
+account_create(struct account *a, struct str in, unsigned use, struct err *e)
+{
+	char name[STORE_MAX_NAME + 1];
+	enum account_result r = normalize(in, name, e);
+
+	if (r != ACCOUNT_OK)
+		return r;
+	if (begin(a, e) == -1)
+		return ACCOUNT_ERROR;
+	r = create_locked(a, str_from(name), use, e);
+	end(a);
+	return r;
+}
+
+/* ---- delete ---- */
+
+/* Tell sessions that have it open. */
+static void
+say_gone(struct account *a, const struct node *node, int dirfd)
+{
+	struct mailbox *m;
+
+	if (mailbox_open_dir(
+		&m, a, dirfd, false, node->uidvalidity, node->id, NULL) == -1)
+		return;
+	if (mailbox_lock(m, NULL) == 0) {
+		op_words_pack(&m->ops, OP_GONE, 0, 0);
+		mailbox_append(m, 0, true, false, NULL);
+		mailbox_unlock(m);
+	}
+	m->is_dead = true; /* nothing left to write */
+	mailbox_close(&m);
+}
+
+static int
+finish_delete(struct account *a, const struct node *node, struct err *e)
+{
+	char dir[NAME_LEN + 1], to[64] = "quire/acct/deleted/";
+	int fd;
+
+	hex_id(node->id, to + strlen(to));
+	if (account_dir(str_from(node->name), dir) &&
+	    tree_find(&a->tree, str_from(node->name)) == NULL &&
+	    (fd = fs_open_dir(a->rootfd, dir)) != -1) {
+		say_gone(a, node, fd);
+		if ((step_rename(a->rootfd, dir, a->rootfd, to) == -1 &&
+			errno != ENOENT) ||
+		    step_sync(a->rootfd) == -1)
+			return err_sys(e, "delete folder %s", dir);
+	}
+	op_begin(&a->ops, OP_MBOXGONE, 0);
+	op_bytes(&a->ops, str_make((const char *)node->id, 16));
+	op_end(&a->ops);
+	return account_append(a, false, e);
+}
+
+enum account_result
+account_delete(struct account *a, struct str in, struct err *e)
+{
+	char name[STORE_MAX_NAME + 1];
+	enum account_result r = normalize(in, name, e);
+	struct node *node;
+	size_t i;
+
+	if (r != ACCOUNT_OK)
+		return r;
+	if (folder_is_inbox(str_from(name)))
+		return ACCOUNT_FORBIDDEN;
+	if (begin(a, e) == -1)
+		return ACCOUNT_ERROR;
+	node = tree_find(&a->tree, str_from(name));
+	if (node == NULL) {
+		r = ACCOUNT_NOTFOUND;
+		for (i = 0; i < a->tree.n; i++)
+			if (name_is_below(
+				str_from(a->tree.v[i].name), str_from(name)))
+				r = ACCOUNT_HASCHILDREN;
+	} else {
+		op_begin(&a->ops, OP_DELBEGIN, 0);
+		op_bytes(&a->ops, str_make((const char *)node->id, 16));
+		op_end(&a->ops);
+		/* Makes true that it is deleted; the rest can be made up. */
+		if (account_append(a, true, e) == -1)
+			r = ACCOUNT_ERROR;
+		else if (account_recover(a, e) == -1)
+			account_log(
+			    a, 1, "store.delete", e == NULL ? "" : e->text);
+	}
+	end(a);
+	return r;
+}
+
+/* ---- rename ---- */
+
+static void
+pack_str16(struct ops *o, struct str s)
+{
+	pack_u16(&o->b, (uint16_t)s.n);
+	buf_put(&o->b, s);
+}
+
+/* "a/b" below "a" renamed to "x" is "x/b" */
+static bool
+new_name(struct str old, struct str from, struct str to,
+    char out[STORE_MAX_NAME + 1])
+{
+	if (to.n + old.n - from.n > STORE_MAX_NAME)
+		return false;
+	memcpy(out, to.p, to.n);
+	memcpy(out + to.n, old.p + from.n, old.n - from.n);
+	out[to.n + old.n - from.n] = '\0';
+	return true;
+}
+
+static bool
+concerns(struct str name, struct str from)
+{
+	return str_eq(name, from) || name_is_below(name, from);
+}
+
+static enum account_result
+check_rename(struct account *a, struct str from, struct str to, struct err *e)
+{
+	char name[STORE_MAX_NAME + 1], dir[NAME_LEN + 1];
+	bool found = false;
+	size_t i;
+
+	if (tree_find(&a->tree, to) != NULL)
+		return ACCOUNT_EXISTS;
+	if (name_is_below(to, from)) {
+		err_set(e, ERR_PERM, "a mailbox cannot move below itself");
+		return ACCOUNT_BADNAME;
+	}
+	for (i = 0; i < a->tree.n; i++) {
+		struct str old = str_from(a->tree.v[i].name);
+
+		if (!concerns(old, from))
+			continue;
+		found = true;
+		if (!new_name(old, from, to, name) ||
+		    !account_dir(str_from(name), dir)) {
+			err_set(e, ERR_PERM, "name too long");
+			return ACCOUNT_BADNAME;
+		}
+		if (tree_find(&a->tree, str_from(name)) != NULL ||
+		    dir_exists(a, dir))
+			return ACCOUNT_EXISTS;
+	}
+	return found ? ACCOUNT_OK : ACCOUNT_NOTFOUND;
+}
+
+static int
+finish_renames(struct account *a, struct err *e)
+{
+	char from[NAME_LEN + 1], to[NAME_LEN + 1];
+	size_t i;
+
+	for (i = 0; i < a->tree.nmoving; i++) {
+		const struct moving *mv = &a->tree.moving[i];
+
+		if (!account_dir(str_from(mv->from), from) ||
+		    !account_dir(str_from(mv->to), to))
+			continue;
+		/* ENOENT: done before the stop. EEXIST: others were there. */
+		if (step_rename(a->rootfd, from, a->rootfd, to) == -1 &&
+		    errno != ENOENT && errno != EEXIST)
+			return err_sys(e, "rename folder %s", from);
+	}
+	if (step_sync(a->rootfd) == -1)
+		return err_sys(e, "sync Maildir");
+	op_begin(&a->ops, OP_RENEND, 0);
+	op_end(&a->ops);
+	return account_append(a, false, e);
+}
+
+static enum account_result
+rename_locked(struct account *a, struct str from, struct str to, struct err *e)
+{
+	enum account_result r = check_rename(a, from, to, e);
+	char name[STORE_MAX_NAME + 1];
+	size_t i;
+
+	for (i = 1; i < to.n && r == ACCOUNT_OK; i++)
+		if (to.p[i] == '/' &&
+		    tree_find(&a->tree, str_sub(to, 0, i)) == NULL)
+			r = create_one(a, str_sub(to, 0, i), 0, e);
+	if (r != ACCOUNT_OK)
+		return r;
+	op_begin(&a->ops, OP_RENBEGIN, 0);
+	for (i = 0; i < a->tree.n; i++) {
+		struct str old = str_from(a->tree.v[i].name);
+
+		if (!concerns(old, from) || !new_name(old, from, to, name))
+			continue;
+		pack_str16(&a->ops, old);
+		pack_str16(&a->ops, str_from(name));
+	}
+	op_end(&a->ops);
+	/* a subscription goes with its mailbox; the old name keeps its own,
+	 * which only the client may take away (RFC 9051, 6.3.6) */
+	for (i = 0; i < a->tree.n; i++) {
+		struct str old = str_from(a->tree.v[i].name);
+
+		if (!concerns(old, from) || !new_name(old, from, to, name) ||
+		    !tree_is_subscribed(&a->tree, old))
+			continue;
+		op_begin(&a->ops, OP_SUB, 0);
+		op_bytes(&a->ops, str_from(name));
+		op_end(&a->ops);
+	}
+	/* Makes the new names true; directories follow. */
+	if (account_append(a, true, e) == -1)
+		return ACCOUNT_ERROR;
+	if (account_recover(a, e) == -1)
+		account_log(a, 1, "store.rename", e == NULL ? "" : e->text);
+	return ACCOUNT_OK;
+}
+
+/* RFC 9051, 6.3.6: INBOX stays, its messages go. */
+static enum account_result
+rename_inbox(struct account *a, struct str to, struct err *e)
+{
+	struct mailbox *src = NULL, *dst = NULL;
+	struct copy_result moved;
+	struct ranges all;
+	enum account_result r;
+
+	r = account_create(a, to, 0, e);
+	if (r != ACCOUNT_OK)
+		return r;
+	ranges_init(&all, 1);
+	ranges_add(&all, 1, UINT32_MAX);
+	r = account_open_mailbox(a, STR("INBOX"), false, &src, e);
+	if (r == ACCOUNT_OK)
+		r = account_open_mailbox(a, to, false, &dst, e);
+	if (r == ACCOUNT_OK) {
+		struct mailbox_changes ch = { 0 };
+
+		if (mailbox_sync(src, true, &ch, e) == -1 ||
+		    mailbox_move(src, dst, &all, &moved, e) == -1)
+			r = ACCOUNT_ERROR;
+		else
+			copy_result_release(&moved);
+		mailbox_changes_release(&ch);
+	}
+	ranges_release(&all);
+	mailbox_close(&src);
+	mailbox_close(&dst);
+	return r;
+}
+
+enum account_result
+account_rename(
+    struct account *a, struct str in_from, struct str in_to, struct err *e)
+{
+	char from[STORE_MAX_NAME + 1], to[STORE_MAX_NAME + 1];
+	enum account_result r = normalize(in_from, from, e);
+
+	if (r == ACCOUNT_OK)
+		r = normalize(in_to, to, e);
+	if (r != ACCOUNT_OK)
+		return r;
+	if (folder_is_inbox(str_from(to)))
+		return ACCOUNT_EXISTS;
+	if (folder_is_inbox(str_from(from)))
+		return rename_inbox(a, str_from(to), e);
+	if (begin(a, e) == -1)
+		return ACCOUNT_ERROR;
+	r = rename_locked(a, str_from(from), str_from(to), e);
+	end(a);
+	return r;
+}
+
+enum account_result
+account_subscribe(struct account *a, struct str in, bool on, struct err *e)
+{
+	char name[STORE_MAX_NAME + 1];
+	enum account_result r = normalize(in, name, e);
+
+	if (r != ACCOUNT_OK)
+		return r;
+	if (a->opts.readonly) {
+		err_set(e, ERR_PERM, "account is read-only");
+		return ACCOUNT_ERROR;
+	}
+	if (account_lock(a, e) == -1)
+		return ACCOUNT_ERROR;
+	if (tree_is_subscribed(&a->tree, str_from(name)) != on) {
+		op_begin(&a->ops, on ? OP_SUB : OP_UNSUB, 0);
+		op_bytes(&a->ops, str_from(name));
+		op_end(&a->ops);
+		/* Makes true what the OK says. */
+		if (account_append(a, true, e) == -1)
+			r = ACCOUNT_ERROR;
+	}
+	account_unlock(a);
+	return r;
+}
+
+/* ---- after a stop ---- */
+
+int
+account_recover(struct account *a, struct err *e)
+{
+	struct node node;
+	int rc = 0;
+
+	if (a->tree.nmoving > 0)
+		rc = finish_renames(a, e);
+	while (rc == 0 && a->tree.ndeleting > 0) {
+		node = a->tree.deleting[0];
+		node.name = xstrdup(node.name);
+		rc = finish_delete(a, &node, e);
+		free(node.name);
+	}
+	return rc;
+}
+
+/* ---- what others made ---- */
+
+struct found { /* a folder on disk */
+	char *name;
+	bool has_id;
+	uint8_t id[16];
+	uint32_t uidvalidity;
+};
+
+static bool
+read_id(struct account *a, const char *dir, struct found *f)
+{
+	struct journal j;
+	char head[JOURNAL_HEAD], path[NAME_LEN + 16];
+	struct buf b;
+	bool ok;
+
+	buf_init(&b, sizeof(path));
+	buf_puts(&b, dir);
+	buf_puts(&b, "/quire/journal");
+	ok = str_copy(buf_str(&b), path, sizeof(path));
+	buf_release(&b);
+	journal_init(&j, JOURNAL_MAILBOX, -1, true);
+	j.fd = ok ? fs_open_file(a->rootfd, path, O_RDONLY, 0) : -1;
+	ok = j.fd != -1 &&
+	     journal_pread(&j, head, sizeof(head), 0) == JOURNAL_HEAD &&
+	     journal_head_unpack(head, &j);
+	if (ok) {
+		memcpy(f->id, j.mailboxid, 16);
+		f->uidvalidity = j.uidvalidity;
+	}
+	journal_release(&j);
+	return ok;
+}
+
+/* A copied folder has the id of another: it starts a life of its own. */
+static void
+forget_id(struct account *a, const char *dir)
+{
+	int fd = fs_open_dir(a->rootfd, dir), qfd;
+
+	if (fd == -1)
+		return;
+	qfd = fs_open_dir(fd, "quire");
+	if (qfd != -1) {
+		step_replace(qfd, "journal", "journal.copied");
+		close(qfd);
+	}
+	close(fd);
+}
+
+static void
+adopt_folder(struct account *a, struct str name, const char *dir)
+{
+	struct node node = { 0 }, *known;
+	struct found f = { 0 };
+	char old[NAME_LEN + 1];
+	bool has_id = read_id(a, dir, &f);
+
+	known = has_id ? tree_find_id(&a->tree, f.id) : NULL;
+	if (known != NULL && account_dir(str_from(known->name), old) &&
+	    !dir_exists(a, old)) {
+		op_begin(&a->ops, OP_MBOXNAME, 0);
+		op_bytes(&a->ops, str_make((const char *)f.id, 16));
+		op_bytes(&a->ops, name);
+		op_end(&a->ops);
+		return;
+	}
+	if (known != NULL)
+		forget_id(a, dir);
+	node.name = str_dup(name);
+	if (has_id && known == NULL) {
+		memcpy(node.id, f.id, 16);
+		node.uidvalidity = f.uidvalidity;
+	} else {
+		fs_random(node.id, sizeof(node.id));
+		node.uidvalidity = account_next_uidvalidity(a);
+	}
+	op_mbox_pack(&a->ops, &node);
+	free(node.name);
+}
+
+static bool
+is_maildir(struct account *a, const char *dir)
+{
+	struct stat st;
+	int fd = fs_open_dir(a->rootfd, dir);
+	bool ok;
+
+	if (fd == -1)
+		return false;
+	ok = fstatat(fd, "cur", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	     S_ISDIR(st.st_mode);
+	close(fd);
+	return ok;
+}
+
+/* One pass over the root: what is there and not in the tree. */
+static int
+find_new(struct account *a, size_t *nfound, struct err *e)
+{
+	int fd = fs_open_dir(a->rootfd, ".");
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	char norm[STORE_MAX_NAME + 1];
+	const char *why;
+	struct buf name;
+	int rc = 0;
+
+	if (d == NULL) {
+		err_sys(e, "read Maildir");
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	buf_init(&name, 4 * STORE_MAX_NAME);
+	while (rc == 0 && (errno = 0, de = readdir(d)) != NULL) {
+		buf_clear(&name);
+		if (!folder_from_dir(str_from(de->d_name), &name) ||
+		    !account_normalize(buf_str(&name), norm, &why) ||
+		    folder_is_inbox(str_from(norm)))
+			continue;
+		/* only what we would write again: a name must lead back */
+		if (!is_maildir(a, de->d_name))
+			continue;
+		(*nfound)++;
+		if (tree_find(&a->tree, str_from(norm)) != NULL)
+			continue;
+		adopt_folder(a, str_from(norm), de->d_name);
+		rc = account_append(a, false, e);
+	}
+	if (rc == 0 && errno != 0)
+		rc = err_sys(e, "read Maildir");
+	buf_release(&name);
+	closedir(d);
+	return rc;
+}
+
+static int
+find_gone(struct account *a, struct err *e)
+{
+	char dir[NAME_LEN + 1];
+	size_t i, gone = 0;
+
+	for (i = 0; i < a->tree.n; i++) {
+		struct node *node = &a->tree.v[i];
+
+		if (folder_is_inbox(str_from(node->name)) ||
+		    !account_dir(str_from(node->name), dir) ||
+		    is_maildir(a, dir) || errno != ENOENT)
+			continue;
+		gone++;
+		op_begin(&a->ops, OP_MBOXGONE, 0);
+		op_bytes(&a->ops, str_make((const char *)node->id, 16));
+		op_end(&a->ops);
+	}
+	return gone == 0 ? 0 : account_append(a, false, e);
+}
+
+int
+account_scan(struct account *a, struct err *e)
+{
+	struct stat st;
+	size_t nfound = 0;
+
+	if (fstat(a->rootfd, &st) == -1)
+		return err_sys(e, "stat Maildir");
+	if (stat_mtime(&st) == a->root_mtime)
+		return 0;
+	if (find_new(a, &nfound, e) == -1)
+		return -1;
+	/* an empty listing is an unmounted disk rather than a user's will */
+	if (nfound == 0 && a->tree.n > 4)
+		account_log(a, 0, "store.massloss",
+		    "all folders are gone: nothing is forgotten");
+	else if (find_gone(a, e) == -1)
+		return -1;
+	a->root_mtime = stat_mtime(&st);
+	return 0;
+}

@@ -1,0 +1,423 @@
+/*
+ * incoming - a message on its way in: tmp/, then new/ or cur/, then the
+ * journal.
+ *
+ * 1. Nothing is renamed out of tmp/ that was not synced there with its date.
+ * 2. A file renamed but not yet in the journal is safe but not acknowledged:
+ *    if we die here, a scan adopts it later.
+ * 3. When the journal refuses, the files go back to tmp/, so the caller can
+ *    try again and nothing appears twice.
+ */
+#include "service/store/incoming.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/date.h"
+#include "base/xalloc.h"
+#include "service/store/store_int.h"
+#include "system/fs/fs.h"
+
+#define OUT_CHUNK 32768
+
+struct incoming {
+	struct mailbox *m;
+	struct incoming_opts opts;
+	int fd;
+	char tmp[NAME_LEN + 1];	 /* in tmp/ */
+	char name[NAME_LEN + 1]; /* base name, with sizes once synced */
+	struct buf out;
+	char last, last2; /* the two bytes before */
+	bool holds_cr;	  /* a CR not yet written */
+	bool is_raw, is_synced, is_filed, is_renamed;
+	uint64_t size;	 /* as given */
+	uint64_t stored; /* bytes written and in out */
+};
+
+int
+incoming_new(struct incoming **out, struct mailbox *m,
+    const struct incoming_opts *opts, struct err *e)
+{
+	struct incoming *in;
+
+	if (m->readonly)
+		return err_set(e, ERR_PERM, "mailbox is read-only");
+	in = xcalloc(1, sizeof(*in));
+	in->m = m;
+	in->opts = *opts;
+	if (!in->opts.has_date) {
+		in->opts.internaldate = date_now();
+		in->opts.zone_min =
+		    (int16_t)date_local_zone(in->opts.internaldate);
+	}
+	buf_init(&in->out, 4 * OUT_CHUNK);
+	name_make(in->name, account_hostname(m->account), false);
+	str_copy(str_from(in->name), in->tmp, sizeof(in->tmp));
+	in->fd = step_creat(m->tmpfd, in->tmp, 0600);
+	if (in->fd == -1) {
+		err_sys(e, "create message");
+		free(in);
+		return -1;
+	}
+	*out = in;
+	return 0;
+}
+
+static int
+flush(struct incoming *in, struct err *e)
+{
+	if (in->out.n == 0)
+		return 0;
+	if (step_write(in->fd, buf_str(&in->out)) == -1)
+		return err_sys(e, "write message");
+	buf_clear(&in->out);
+	return 0;
+}
+
+/*
+ * A bare LF or NUL turned up: what was written so far had CRLF only, so
+ * giving each LF its CR back restores it exactly.
+ */
+static int
+become_raw(struct incoming *in, struct err *e)
+{
+	uint64_t n = in->stored, lfs = 0, from, to;
+	char chunk[4096], out[2 * sizeof(chunk)];
+	ssize_t got;
+
+	in->is_raw = true;
+	if (flush(in, e) == -1)
+		return -1;
+	for (from = 0; from < n; from += (uint64_t)got) {
+		const char *p = chunk, *end;
+
+		got = fs_pread_all(in->fd, chunk, sizeof(chunk), from);
+		if (got <= 0)
+			return err_sys(e, "read message back");
+		for (end = chunk + got;
+		     (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+			lfs++;
+	}
+	/* from the end, so that nothing unread is overwritten */
+	for (from = n, to = n + lfs; from > 0 && from != to;) {
+		size_t len =
+		    from < sizeof(chunk) ? (size_t)from : sizeof(chunk);
+		size_t o = sizeof(out);
+
+		if (fs_pread_all(in->fd, chunk, len, from - len) !=
+		    (ssize_t)len)
+			return err_sys(e, "read message back");
+		from -= len;
+		while (len > 0) {
+			out[--o] = chunk[--len];
+			if (chunk[len] == '\n')
+				out[--o] = '\r';
+		}
+		to -= sizeof(out) - o;
+		if (step_pwrite(
+			in->fd, str_make(out + o, sizeof(out) - o), to) == -1)
+			return err_sys(e, "write message");
+	}
+	in->stored = n + lfs;
+	if (lseek(in->fd, (off_t)in->stored, SEEK_SET) == -1)
+		return err_sys(e, "seek message");
+	return 0;
+}
+
+/* Would LF storage lose something at this LF? CRLF alone comes back. */
+static bool
+lf_is_plain(const struct incoming *in, const char *start, const char *lf)
+{
+	char before = lf > start ? lf[-1] : in->last;
+	char before2 = lf > start + 1 ? lf[-2] :
+		       lf > start     ? in->last :
+					in->last2;
+
+	return before == '\r' && before2 != '\r';
+}
+
+static bool
+is_plain(const struct incoming *in, struct str s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	if (memchr(s.p, '\0', s.n) != NULL)
+		return false;
+	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		if (!lf_is_plain(in, s.p, p))
+			return false;
+		p++;
+	}
+	return true;
+}
+
+/* Drops the CR before each LF; a CR at the end waits for what follows. */
+static void
+put_plain(struct incoming *in, struct str s)
+{
+	const char *p = s.p, *end = s.p + s.n, *lf;
+
+	if (in->last == '\r' && in->holds_cr && s.p[0] != '\n') {
+		buf_putc(&in->out, '\r');
+		in->stored++;
+	}
+	in->holds_cr = end[-1] == '\r';
+	if (in->holds_cr)
+		end--;
+	while ((lf = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		size_t n = (size_t)(lf - p);
+
+		if (n > 0)
+			n--; /* its CR */
+		buf_put(&in->out, str_make(p, n));
+		buf_putc(&in->out, '\n');
+		in->stored += n + 1;
+		p = lf + 1;
+	}
+	buf_put(&in->out, str_make(p, (size_t)(end - p)));
+	in->stored += (size_t)(end - p);
+}
+
+static int
+write_piece(struct incoming *in, struct str s, struct err *e)
+{
+	if (!in->is_raw && !is_plain(in, s)) {
+		if (become_raw(in, e) == -1)
+			return -1;
+		if (in->holds_cr) {
+			buf_putc(&in->out, '\r');
+			in->stored++;
+		}
+	}
+	if (in->is_raw) {
+		buf_put(&in->out, s);
+		in->stored += s.n;
+	} else
+		put_plain(in, s);
+	in->last2 = s.n > 1 ? s.p[s.n - 2] : in->last;
+	in->last = s.p[s.n - 1];
+	in->size += s.n;
+	return in->out.n >= OUT_CHUNK ? flush(in, e) : 0;
+}
+
+int
+incoming_write(struct incoming *in, struct str s, struct err *e)
+{
+	while (s.n > 0) {
+		struct str piece = str_sub(s, 0, OUT_CHUNK);
+
+		if (write_piece(in, piece, e) == -1)
+			return -1;
+		s = str_sub(s, piece.n, s.n);
+	}
+	return 0;
+}
+
+uint64_t
+incoming_size(const struct incoming *in)
+{
+	return in->size;
+}
+
+int
+incoming_sync(struct incoming *in, struct err *e)
+{
+	struct timespec ts[2];
+
+	if (in->is_synced)
+		return 0;
+	if (!in->is_raw && in->holds_cr) {
+		buf_putc(&in->out, '\r');
+		in->stored++;
+		in->holds_cr = false;
+	}
+	if (flush(in, e) == -1)
+		return -1;
+	/* other servers show a file's mtime as the date of arrival */
+	ts[0].tv_sec = ts[1].tv_sec = (time_t)in->opts.internaldate;
+	ts[0].tv_nsec = ts[1].tv_nsec = 0;
+	if (futimens(in->fd, ts) == -1)
+		return err_sys(e, "set date of message");
+	/* Makes the contents durable; the name in tmp/ is worth nothing. */
+	if (step_sync(in->fd) == -1)
+		return err_sys(e, "sync message");
+	name_add_sizes(in->name, in->stored, in->size);
+	in->is_synced = true;
+	return 0;
+}
+
+void
+incoming_free(struct incoming **inp)
+{
+	struct incoming *in = *inp;
+
+	if (in == NULL)
+		return;
+	*inp = NULL;
+	close(in->fd);
+	if (!in->is_filed)
+		step_unlink(in->m->tmpfd, in->tmp);
+	buf_release(&in->out);
+	free(in);
+}
+
+/* ---- filing ---- */
+
+/* new/ cannot carry flags: a flagged message goes to cur/ */
+static bool
+goes_new(const struct incoming *in)
+{
+	return in->opts.is_new && in->opts.flags == 0 && in->opts.keywords == 0;
+}
+
+static uint32_t
+letters_of(const struct incoming *in)
+{
+	return goes_new(in) ? 0 :
+			      view_want_fn(&in->m->v, in->opts.flags,
+				  in->opts.keywords, 0);
+}
+
+static bool
+target_name(const struct incoming *in, char out[NAME_LEN + 1])
+{
+	if (goes_new(in))
+		return str_copy(str_from(in->name), out, NAME_LEN + 1);
+	return name_with_info(out, str_from(in->name), letters_of(in), STR(""));
+}
+
+static void
+put_back(struct mailbox *m, struct incoming **in, size_t n)
+{
+	char name[NAME_LEN + 1];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		int dirfd = goes_new(in[i]) ? m->newfd : m->curfd;
+
+		if (!in[i]->is_renamed || !target_name(in[i], name))
+			continue;
+		/* left behind it would be adopted and appear twice */
+		if (step_rename(dirfd, name, m->tmpfd, in[i]->tmp) == -1)
+			step_unlink(dirfd, name);
+		in[i]->is_renamed = false;
+	}
+}
+
+static int
+rename_all(struct mailbox *m, struct incoming **in, size_t n,
+    struct scan_mark *mark, struct err *e)
+{
+	char name[NAME_LEN + 1];
+	size_t i;
+
+	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == -1)
+		return -1;
+	scan_mark(m, mark);
+	for (i = 0; i < n; i++) {
+		int dirfd = goes_new(in[i]) ? m->newfd : m->curfd;
+
+		if (!target_name(in[i], name)) {
+			err_set(e, ERR_PERM, "file name too long");
+			break;
+		}
+		if (step_rename(m->tmpfd, in[i]->tmp, dirfd, name) == -1) {
+			err_sys(e, "file message");
+			break;
+		}
+		in[i]->is_renamed = true;
+	}
+	scan_mark_end(m, mark);
+	fs_unlock(m->j.lockfd, LOCK_SCAN);
+	return i == n ? 0 : -1;
+}
+
+static void
+pack_add(
+    struct mailbox *m, const struct incoming *in, uint32_t uid, uint64_t modseq)
+{
+	struct op_add a = { .uid = uid,
+		.fn = letters_of(in),
+		.kw = in->opts.keywords,
+		.size = in->size,
+		.create_modseq = modseq,
+		.idate = in->opts.internaldate,
+		.sdate = date_now(),
+		.flags = in->opts.flags & FLAG_ALL,
+		.zone_min = in->opts.zone_min,
+		.where = goes_new(in) ? WHERE_NEW : WHERE_CUR,
+		.bits = in->is_raw ? ADD_RAW : 0,
+		.name = str_from(in->name) };
+
+	emailid_of(str_sub(a.name, 0, str_find(a.name, ',')), a.emailid);
+	op_add_pack(&m->ops, &a);
+}
+
+static int
+commit_journal(struct mailbox *m, struct incoming **in, size_t n,
+    const struct scan_mark *mark, uint32_t *uids, struct err *e)
+{
+	uint64_t modseq;
+	size_t i;
+	int rc = -1;
+
+	if (mailbox_lock(m, e) == -1)
+		return -1;
+	if (n > UINT32_MAX - m->v.c.uidnext)
+		err_set(e, ERR_PERM, "no UIDs left");
+	else {
+		modseq = journal_next_modseq(&m->j);
+		for (i = 0; i < n; i++) {
+			uids[i] = m->v.c.uidnext + (uint32_t)i;
+			pack_add(m, in[i], uids[i], modseq);
+		}
+		scan_note(m, mark, &m->ops);
+		/* Makes true that the messages have these UIDs: 250, or the
+		 * OK with APPENDUID, may be said after it. */
+		rc = mailbox_append(m, 0, false, true, e);
+	}
+	ops_clear(&m->ops);
+	mailbox_unlock(m);
+	return rc;
+}
+
+int
+mailbox_commit(struct mailbox *m, struct incoming **in, size_t n,
+    uint32_t *uids, struct err *e)
+{
+	struct scan_mark mark;
+	bool has_new = false, has_cur = false;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < n; i++) {
+		if (in[i]->m != m || !in[i]->is_synced || in[i]->is_filed)
+			return err_set(e, ERR_PERM, "message not prepared");
+		has_new |= goes_new(in[i]);
+		has_cur |= !goes_new(in[i]);
+	}
+	if (n == 0)
+		return 0;
+	if (m->is_dead || m->v.is_gone)
+		return err_set(e, ERR_PERM, "mailbox was deleted");
+	/* while this is held a scan waits for us to register the files */
+	if (fs_lock(m->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) == -1)
+		return -1;
+	rc = rename_all(m, in, n, &mark, e);
+	/* Makes the names durable: from here a power cut loses no message. */
+	if (rc == 0 && ((has_new && step_sync(m->newfd) == -1) ||
+			   (has_cur && step_sync(m->curfd) == -1)))
+		rc = err_sys(e, "sync directory");
+	if (rc == 0)
+		rc = commit_journal(m, in, n, &mark, uids, e);
+	if (rc == -1)
+		put_back(m, in, n);
+	else
+		for (i = 0; i < n; i++)
+			in[i]->is_filed = true;
+	fs_unlock(m->j.lockfd, LOCK_REGISTER);
+	return rc;
+}

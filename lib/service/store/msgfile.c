@@ -1,0 +1,376 @@
+/*
+ * msgfile - reading a message as IMAP serves it, with CRLF line ends.
+ *
+ * 1. A file is cut into chunks of CHUNK file bytes; chunk k starts at served
+ *    offset start[k]. Reading anywhere costs one chunk, so many partial
+ *    FETCHes of a large message do not read it many times.
+ * 2. A LF gets a CR unless one stands before it; a RAW file is served as it
+ *    is. The size is counted, never taken from a name.
+ */
+#include "service/store/store_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "system/fs/fs.h"
+
+#define CHUNK	 65536
+#define MAX_FILE ((uint64_t)4 << 30) /* bounds the checkpoints */
+
+struct msgfile {
+	int fd;
+	bool is_raw, is_indexed;
+	uint64_t file_size, size;
+	size_t nchunks;
+	size_t room;	 /* CHUNK, or less for a small file */
+	uint64_t *start; /* nchunks + 1 */
+	size_t loaded;	 /* chunk in out, nchunks if none */
+	char *out;	 /* 2 * room */
+	size_t out_n;
+	char *in; /* room + 1: the byte before the chunk first */
+};
+
+/* Line feeds in p[0..n) without a CR before; *prev is the byte before p. */
+static size_t
+bare_lfs(const char *p, size_t n, char *prev)
+{
+	const char *at = p, *end = p + n, *lf;
+	size_t count = 0;
+
+	while (
+	    at < end && (lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		char before = lf == p ? *prev : lf[-1];
+
+		count += before != '\r';
+		at = lf + 1;
+	}
+	if (n > 0)
+		*prev = end[-1];
+	return count;
+}
+
+static size_t
+expand(const char *p, size_t n, char prev, char *out)
+{
+	const char *at = p, *end = p + n, *lf;
+	char *o = out;
+
+	while (
+	    at < end && (lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		char before = lf == p ? prev : lf[-1];
+
+		memcpy(o, at, (size_t)(lf - at));
+		o += lf - at;
+		if (before != '\r')
+			*o++ = '\r';
+		*o++ = '\n';
+		at = lf + 1;
+	}
+	memcpy(o, at, (size_t)(end - at));
+	return (size_t)(o - out) + (size_t)(end - at);
+}
+
+bool
+msgfile_measure(int fd, bool is_raw, uint64_t *size)
+{
+	char buf[16384], prev = 0;
+	uint64_t off = 0, total = 0;
+	ssize_t n;
+
+	while ((n = fs_pread_all(fd, buf, sizeof(buf), off)) > 0) {
+		off += (uint64_t)n;
+		total += (uint64_t)n;
+		if (!is_raw)
+			total += bare_lfs(buf, (size_t)n, &prev);
+	}
+	*size = total;
+	return n == 0;
+}
+
+static ssize_t
+read_chunk(struct msgfile *f, size_t k)
+{
+	uint64_t off = (uint64_t)k * CHUNK;
+	ssize_t n;
+
+	f->in[0] = 0;
+	if (k > 0 && fs_pread_all(f->fd, f->in, 1, off - 1) == -1)
+		return -1;
+	n = fs_pread_all(f->fd, f->in + 1, f->room, off);
+	return n;
+}
+
+static int
+load_chunk(struct msgfile *f, size_t k, struct err *e)
+{
+	ssize_t n;
+
+	if (f->loaded == k)
+		return 0;
+	if ((n = read_chunk(f, k)) == -1)
+		return err_sys(e, "read message");
+	f->out_n = expand(f->in + 1, (size_t)n, f->in[0], f->out);
+	f->loaded = k;
+	return 0;
+}
+
+/* Count every chunk once. The last stays loaded: for small files, all. */
+static int
+make_index(struct msgfile *f, struct err *e)
+{
+	uint64_t at = 0;
+	size_t k;
+
+	if (f->is_indexed)
+		return 0;
+	f->nchunks = (size_t)((f->file_size + CHUNK - 1) / CHUNK);
+	f->start = xreallocarray(f->start, f->nchunks + 1, sizeof(*f->start));
+
+	f->room = f->file_size < CHUNK ? (size_t)f->file_size : CHUNK;
+	f->in = xrealloc(f->in, f->room + 1);
+	f->out = xrealloc(f->out, 2 * f->room);
+	f->loaded = SIZE_MAX;
+	for (k = 0; k < f->nchunks; k++) {
+		f->start[k] = at;
+		if (load_chunk(f, k, e) == -1)
+			return -1;
+		at += f->out_n;
+	}
+	f->start[k] = f->size = at;
+	f->is_indexed = true;
+	return 0;
+}
+
+uint64_t
+msgfile_size(struct msgfile *f)
+{
+	if (f->is_raw)
+		return f->file_size;
+	/* an unreadable file shows at the first read */
+	return make_index(f, NULL) == -1 ? 0 : f->size;
+}
+
+static ssize_t
+read_crlf(struct msgfile *f, uint64_t off, char *p, size_t n, struct err *e)
+{
+	size_t lo = 0, hi, done = 0;
+
+	if (make_index(f, e) == -1)
+		return -1;
+	if (off >= f->size)
+		return 0;
+	hi = f->nchunks;
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (f->start[mid] <= off)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	for (; done < n && lo < f->nchunks; lo++) {
+		size_t at, take;
+
+		if (load_chunk(f, lo, e) == -1)
+			return -1;
+		/* shrunk under our hands: what is missing reads as the end */
+		at = (size_t)(off + done - f->start[lo]);
+		if (at >= f->out_n)
+			break;
+		take = f->out_n - at < n - done ? f->out_n - at : n - done;
+		memcpy(p + done, f->out + at, take);
+		done += take;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t
+msgfile_read(struct msgfile *f, uint64_t off, char *p, size_t n, struct err *e)
+{
+	ssize_t got;
+
+	if (!f->is_raw)
+		return read_crlf(f, off, p, n, e);
+	got = fs_pread_all(f->fd, p, n, off);
+	if (got == -1)
+		err_sys(e, "read message");
+	return got;
+}
+
+void
+msgfile_free(struct msgfile **fp)
+{
+	struct msgfile *f = *fp;
+
+	if (f == NULL)
+		return;
+	*fp = NULL;
+	close(f->fd);
+	free(f->start);
+	free(f->in);
+	free(f->out);
+	free(f);
+}
+
+/* ---- finding the file ---- */
+
+static int
+try_open(int dirfd, struct str base, const uint32_t *fn, struct str extra)
+{
+	char name[NAME_LEN + 1];
+
+	if (fn == NULL) {
+		if (!str_copy(base, name, sizeof(name))) {
+			errno = ENOENT;
+			return -1;
+		}
+	} else if (!name_with_info(name, base, *fn, extra)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return fs_open_file(dirfd, name, O_RDONLY, 0);
+}
+
+static int
+open_likely(struct mailbox *m, uint32_t row)
+{
+	struct view *v = &m->v;
+	char base_buf[NAME_LEN + 1], extra_buf[32];
+	struct str base, extra;
+	struct cold cold;
+	int fd;
+
+	errno = ENOENT;
+	if (!row_cold(m, row, &cold) ||
+	    !str_copy(cold.base, base_buf, sizeof(base_buf)) ||
+	    !str_copy(cold.extra, extra_buf, sizeof(extra_buf)))
+		return -1;
+	base = str_make(base_buf, cold.base.n);
+	extra = str_make(extra_buf, cold.extra.n);
+	if ((v->st[row] & ST_NEWDIR) != 0 &&
+	    ((fd = try_open(m->newfd, base, NULL, extra)) != -1 ||
+		errno != ENOENT))
+		return fd;
+	if ((v->st[row] & ST_BARE) != 0 &&
+	    ((fd = try_open(m->curfd, base, NULL, extra)) != -1 ||
+		errno != ENOENT))
+		return fd;
+	fd = try_open(m->curfd, base, &v->fn[row], extra);
+	if (fd == -1 && errno == ENOENT && v->fnx[row] != v->fn[row])
+		fd = try_open(m->curfd, base, &v->fnx[row], extra);
+	if (fd == -1 && errno == ENOENT)
+		fd = try_open(m->newfd, base, NULL, extra);
+	if (fd == -1 && errno == ENOENT)
+		fd = try_open(m->curfd, base, NULL, extra);
+	return fd;
+}
+
+/* Somebody renamed it and no scan has seen that yet. */
+static int
+open_searching(struct mailbox *m, uint32_t row, const char *sub)
+{
+	int dirfd = fs_open_dir(m->dirfd, sub), fd = -1;
+	DIR *d = dirfd == -1 ? NULL : fdopendir(dirfd);
+	struct dirent *de;
+	struct name n;
+
+	if (d == NULL) {
+		if (dirfd != -1)
+			close(dirfd);
+		return -1;
+	}
+	while (fd == -1 && (de = readdir(d)) != NULL)
+		if (name_parse(str_from(de->d_name), &n) &&
+		    name_hash(n.unique) == m->v.uhash[row])
+			fd = fs_open_file(dirfd, de->d_name, O_RDONLY, 0);
+	closedir(d);
+	if (fd == -1)
+		errno = ENOENT;
+	return fd;
+}
+
+int
+row_open(struct mailbox *m, uint32_t row)
+{
+	uint32_t uid = m->v.uid[row];
+	char name[16];
+	struct buf b;
+	int fd = open_likely(m, row);
+
+	if (fd != -1 || errno != ENOENT)
+		return fd;
+	buf_init(&b, sizeof(name));
+	buf_put_uint(&b, uid);
+	str_copy(buf_str(&b), name, sizeof(name));
+	buf_release(&b);
+	if (m->expfd == -1)
+		m->expfd = fs_open_dir(m->qfd, "exp");
+	if (m->expfd != -1) {
+		fd = fs_open_file(m->expfd, name, O_RDONLY, 0);
+		if (fd != -1)
+			return fd;
+	}
+	/* another session may have renamed it and said so */
+	if (mailbox_follow(m, NULL) == -1 ||
+	    (row = view_row(&m->v, uid)) == m->v.n) {
+		errno = ENOENT;
+		return -1;
+	}
+	fd = open_likely(m, row);
+	if (fd != -1 || errno != ENOENT)
+		return fd;
+	/* reading the directory again helps only after a change */
+	if (m->searched_end == m->j.end && m->searched_uid == uid) {
+		errno = ENOENT;
+		return -1;
+	}
+	m->searched_end = m->j.end;
+	m->searched_uid = uid;
+	fd = open_searching(m, row, "cur");
+	return fd != -1 ? fd : open_searching(m, row, "new");
+}
+
+int
+mailbox_open_message(
+    struct mailbox *m, uint32_t uid, struct msgfile **out, struct err *e)
+{
+	uint32_t row = view_row(&m->v, uid);
+	struct msgfile *f;
+	struct stat st;
+	int fd;
+
+	*out = NULL;
+	if (row == m->v.n) {
+		errno = ENOENT;
+		err_sys(e, "message %u", uid);
+		if (e != NULL)
+			e->kind = ERR_PERM;
+		return -1;
+	}
+	fd = row_open(m, row);
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		int sys = errno;
+
+		err_sys(e, "open message %u", uid);
+		if (sys == ENOENT && e != NULL)
+			e->kind = ERR_PERM;
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	if ((uint64_t)st.st_size > MAX_FILE) {
+		close(fd);
+		return err_set(e, ERR_PERM, "message %u is too large", uid);
+	}
+	row = view_row(&m->v, uid);
+	f = xcalloc(1, sizeof(*f));
+	f->fd = fd;
+	f->is_raw = row < m->v.n && (m->v.st[row] & ST_RAW) != 0;
+	f->file_size = (uint64_t)st.st_size;
+	*out = f;
+	return 0;
+}

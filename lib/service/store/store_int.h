@@ -1,0 +1,462 @@
+/*
+ * store_int.h - what the store's own files share: the steps that change the
+ * disk, names, journal, view. The format is doc/format-store.md.
+ */
+#ifndef STORE_STORE_INT_H
+#define STORE_STORE_INT_H
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/ranges.h"
+#include "base/str.h"
+#include "service/store/account.h"
+#include "service/store/mailbox.h"
+#include "service/store/ops_int.h"
+
+/* ---- step.c: every system call that changes the disk ---- */
+/*
+ * For tests: called before each such call with its name. 0 lets it happen,
+ * anything else is the errno it fails with; or the hook does not return.
+ */
+extern int (*store_step)(const char *call);
+
+int step_creat(int dirfd, const char *name, mode_t mode); /* O_EXCL, O_RDWR */
+int step_write(int fd, struct str);
+int step_pwrite(int fd, struct str, uint64_t off);
+int step_truncate(int fd, uint64_t size);
+int step_sync(int fd);	    /* fsync */
+int step_sync_data(int fd); /* fdatasync */
+int step_link(int fromfd, const char *from, int tofd, const char *to);
+/* path is /proc/self/fd/N */
+int step_link_fd(const char *path, int tofd, const char *to);
+/* never replaces: EEXIST */
+int step_rename(int fromfd, const char *from, int tofd, const char *to);
+int step_replace(int dirfd, const char *from, const char *to);
+int step_unlink(int dirfd, const char *name);
+int step_mkdir(int dirfd, const char *name); /* 0700; EEXIST is no error */
+
+/* ---- names.c: Maildir file names ---- */
+#define NAME_LEN 255 /* octets, ext4 and most others */
+
+/* Flag letters of a name, a set: D F P R S T, then a..z */
+#define FN_D	     (1u << 0)
+#define FN_F	     (1u << 1)
+#define FN_P	     (1u << 2)
+#define FN_R	     (1u << 3)
+#define FN_S	     (1u << 4)
+#define FN_T	     (1u << 5)
+#define FN_LETTER(i) (1u << (6 + (i))) /* 'a' + i */
+#define FN_LETTERS   26
+
+struct name {
+	struct str base;   /* up to ":2," or the end */
+	struct str unique; /* up to the first ',' or ':' */
+	uint32_t fn;
+	struct str extra; /* letters that are none of ours, ascending */
+	char extra_buf[32];
+	bool has_info;	       /* has ":2," */
+	bool is_ours;	       /* made by name_make() */
+	bool is_copy;	       /* ours, made by COPY */
+	int64_t seconds, usec; /* for the order of arrival; usec -1: none */
+	uint64_t size, wsize;  /* S=, W=; 0: none */
+};
+
+/* false: no message (leading dot, too long, odd bytes) */
+bool name_parse(struct str, struct name *);
+uint64_t name_hash(struct str unique);
+/* Dovecot's order of arrival: seconds, M, bytes. */
+int name_cmp(const struct name *, const struct name *);
+/* A fresh base name; the sizes are added by name_add_sizes(). */
+void name_make(char out[NAME_LEN + 1], const char *hostname, bool is_copy);
+void name_add_sizes(char name[NAME_LEN + 1], uint64_t size, uint64_t wsize);
+/* base + ":2," + letters; extra letters are merged in order */
+bool name_with_info(
+    char out[NAME_LEN + 1], struct str base, uint32_t fn, struct str extra);
+void emailid_of(struct str unique, uint8_t out[16]);
+void sha256(struct str, uint8_t out[32]);
+
+/* ---- mutf7.c, folder.c: mailbox names ---- */
+bool mutf7_decode(struct buf *, struct str);
+void mutf7_encode(struct buf *, struct str utf8);
+/* "A/b" to ".A.b"; false if it has no such form */
+bool folder_to_dir(struct str name, struct buf *);
+bool folder_from_dir(struct str dir, struct buf *);
+bool folder_is_inbox(struct str name);
+
+/* ---- journal.c ---- */
+#define JOURNAL_HEAD  128
+#define TXN_HEAD      80
+#define TXN_FOOT      8
+#define TXN_MAX	      (256u << 20) /* bounds memory */
+#define PUB_SIZE      64
+#define LOCK_WRITER   0
+#define LOCK_SCAN     3
+#define LOCK_REGISTER 4
+
+enum journal_kind { JOURNAL_MAILBOX, JOURNAL_ACCOUNT };
+
+/* txn flags */
+#define TXN_SEAL    1
+#define TXN_FOREIGN 2
+#define TXN_BOOT    4
+#define TXN_RESTORE 8
+
+struct counters {
+	uint32_t uidnext, exists, deleted, unseen, unread;
+	uint64_t bytes, deleted_bytes;
+};
+
+struct txn { /* one as it stands in the file */
+	uint64_t off, modseq;
+	int64_t time_us;
+	uint32_t len, boot;
+	uint16_t nops, flags;
+	struct counters c;
+	struct str ops; /* borrowed */
+};
+
+struct pub {
+	uint32_t boot, gen;
+	uint64_t end, modseq;
+	uint64_t cur_mtime, new_mtime; /* ns, what the last scan knows */
+};
+
+struct journal {
+	enum journal_kind kind;
+	int dirfd; /* the quire/ or acct/ directory, borrowed */
+	int fd, lockfd, pubfd;
+	bool readonly, is_locked;
+	bool is_broken; /* a sync failed: what is on disk is not known */
+	uint64_t gen, created;
+	uint64_t ino; /* the inode this journal believes to be */
+	uint8_t mailboxid[16];
+	uint32_t uidvalidity, salt;
+	uint64_t end; /* everything before is read and applied */
+	uint64_t modseq;
+	uint32_t last_boot; /* of the last transaction */
+	struct pub pub;
+	char pub_raw[PUB_SIZE];
+	bool pub_ok;	   /* valid and of this boot */
+	int64_t lag_since; /* ms, 0: pub does not lag */
+	bool was_cut, was_salvaged, was_short, must_publish;
+};
+
+/* -1: the contents make no sense (damage) */
+typedef int journal_apply(void *, const struct txn *);
+
+struct journal_spec {
+	enum journal_kind kind;
+	uint8_t mailboxid[16];
+	uint32_t uidvalidity;
+	uint64_t modseq;
+	/* fills the first transactions, or NULL */
+	int (*fill)(void *, struct journal *, struct err *);
+	void *arg;
+};
+
+uint32_t boot_id(void);
+void
+journal_init(struct journal *, enum journal_kind, int dirfd, bool readonly);
+void journal_release(struct journal *);
+/* Write a new one beside, make it durable, give it the name. */
+int journal_create(struct journal *, const struct journal_spec *, struct err *);
+/* Opens lock, journal and pub. ENOENT in e->sys: there is none. */
+int journal_open(struct journal *, struct err *);
+int journal_open_lock(struct journal *, struct err *);
+/* Read what is published since j->end. 1: something was, 0: nothing,
+ * 2: another file has the name now; -1 */
+int journal_follow(struct journal *, journal_apply *, void *, struct err *);
+/* Is pub as it was at the last look? One read. */
+bool journal_is_quiet(struct journal *);
+/* Take byte 0 and bring the state to the end of the file, repairing it.
+ * 2 as above (not locked then). *was_torn: a tail was cut. */
+int journal_lock(struct journal *, journal_apply *, void *, struct err *);
+void journal_unlock(struct journal *);
+/* Shorter than was published or read: a copy of former days. */
+bool journal_is_short(const struct journal *);
+uint64_t journal_next_modseq(const struct journal *);
+/*
+ * Append under the lock. With sync the return acknowledges: it is durable.
+ * Nothing is visible to others before journal_publish().
+ */
+int journal_append(struct journal *, struct ops *, uint16_t flags,
+    uint64_t modseq, const struct counters *, bool sync, struct err *);
+void journal_publish(struct journal *, uint64_t cur_mtime, uint64_t new_mtime);
+bool pub_unpack(const char raw[PUB_SIZE], struct pub *);
+/* Copy the bytes of [off, off+n) of the file; short at its end. */
+ssize_t journal_pread(const struct journal *, void *, size_t, uint64_t off);
+bool journal_head_unpack(const char *, struct journal *);
+/* The last transaction's head below `end`. */
+bool journal_last(const struct journal *, uint64_t end, struct txn *);
+
+/* ---- view.c: the columns ---- */
+enum {			     /* row states */
+	ST_GHOST = 1 << 0,   /* expunged, not yet told */
+	ST_DIRTY = 1 << 1,   /* flags changed by others, not yet told */
+	ST_ARRIVED = 1 << 2, /* added by others, not yet told */
+	ST_NEWDIR = 1 << 3,  /* the file is in new/ */
+	ST_BARE = 1 << 4,    /* in cur/ without ":2," */
+	ST_RAW = 1 << 5,
+	ST_UNSURE = 1 << 6,  /* size not measured yet */
+	ST_INTENT = 1 << 7,  /* fnx: name flags a rename will set */
+	ST_DONE = 1 << 8,    /* fnx: name flags before the last rename */
+	ST_OLDBOOT = 1 << 9, /* that rename happened before a reboot */
+};
+
+#define EXPUNGE_OWN	0
+#define EXPUNGE_FOREIGN 1 /* the file was gone already */
+#define EXPUNGE_MOVED	2
+
+struct gone { /* expunged, its file not surely out of the way */
+	uint32_t uid, fn, fnx;
+	uint16_t st; /* ST_NEWDIR, ST_BARE, ST_INTENT; ST_DONE: moved */
+	uint64_t uhash, rec, nrec;
+};
+
+struct vanished {
+	uint32_t uid;
+	uint64_t modseq;
+};
+
+struct open_move {	 /* ADDs here whose sources may still be there */
+	uint64_t modseq; /* of the transaction */
+	uint8_t from[16];
+	uint32_t n;
+	uint32_t *uids; /* pairs: here, there */
+};
+
+struct scan_state {
+	uint64_t dev, ino, mtime; /* ns */
+	bool is_stable;
+};
+
+#define SCAN_PENDING 16
+struct scan_step {
+	uint64_t before, after;
+};
+
+struct view {
+	uint32_t n, cap, shown, nghosts;
+	uint32_t *uid, *fn, *fnx;
+	uint16_t *flags, *st;
+	uint64_t *kw, *modseq, *size, *rec, *uhash;
+	uint64_t *nrec; /* NULL until the first RENAME */
+	int64_t *idate;
+
+	struct counters c;
+	uint64_t modseq_now;
+	uint64_t floor;	       /* no history of expunges below */
+	uint64_t pending_from; /* first modseq not yet told, 0: none */
+	unsigned nkeywords;
+	struct str keywords[STORE_MAX_KEYWORDS];
+	unsigned keywords_told;
+	int forwarded; /* bit of $Forwarded or -1 */
+
+	struct gone *gone;
+	size_t ngone, gonecap;
+	struct vanished *vanished;
+	size_t nvanished, vanishedcap;
+	struct open_move *moves;
+	size_t nmoves;
+	struct scan_state scan[2]; /* cur, new */
+	struct scan_step steps[2][SCAN_PENDING];
+	unsigned nsteps[2];
+	uint32_t recent; /* UIDs from here on nobody has seen as \Recent */
+	uint64_t ino;	 /* from RESTORE, 0: none */
+	bool is_gone;	 /* mailbox deleted */
+	bool was_restored;
+
+	uint32_t *touched; /* UIDs with something to tell */
+	size_t ntouched, touchedcap;
+	uint32_t mirror_lo, mirror_hi; /* UIDs; lo > hi: nothing to do */
+	bool is_loading, is_own;
+	const char *why; /* what view_apply() refused */
+};
+
+void view_init(struct view *);
+void view_release(struct view *);
+journal_apply view_apply;
+/* After the load: drop what is expunged, show everything. */
+void view_settle(struct view *);
+/* Row of that UID or the next higher; n if none. */
+uint32_t view_lower(const struct view *, uint32_t uid);
+/* Row of a live or ghost UID; n if none. */
+uint32_t view_row(const struct view *, uint32_t uid);
+void view_touch(struct view *, uint32_t row, uint16_t bit);
+void view_drop_rows(struct view *, bool hidden_only);
+void view_mirror(struct view *, uint32_t uid);
+/* The name letters that flags and keywords ask for. */
+uint32_t
+view_want_fn(const struct view *, uint16_t flags, uint64_t kw, uint32_t now);
+void view_recount(const struct view *, struct counters *);
+void view_count(struct counters *, uint16_t flags, uint64_t size, int sign);
+void view_set_size(struct view *, uint32_t row, uint64_t size);
+void view_push(struct view *); /* room for one more row, n grows */
+void view_move_row(struct view *, uint32_t to, uint32_t from);
+#define TOUCHED_MAX 4096 /* above this a full pass is cheaper */
+
+/* ---- mailbox.c ---- */
+struct mailbox {
+	struct account *account;
+	int dirfd, curfd, newfd, tmpfd, qfd, expfd;
+	bool readonly;
+	bool is_dead;  /* CHANGE_UIDVALIDITY was told or is due */
+	bool scan_off; /* mass loss: no expunges */
+	struct journal j;
+	struct view v;
+	struct ops ops;
+	char *window; /* of the journal, for names */
+	uint64_t window_off;
+	size_t window_n;
+	char extra[32];
+	char name[NAME_LEN + 1];
+	struct mailbox_counts counts;
+	struct ranges recent;	 /* claimed by this session */
+	uint64_t young_mtime[2]; /* young files were left alone at this */
+	int64_t young_until;	 /* ms */
+	struct ranges measured;	 /* sizes found out, not yet written */
+	int watchfd;
+	bool expunged_here;
+	bool must_scan;	       /* a file was not where it should be */
+	uint64_t searched_end; /* a search for this UID found nothing */
+	uint32_t searched_uid;
+};
+
+/* Open by directory; the account is the parent's. */
+int
+mailbox_open_dir(struct mailbox **, struct account *, int dirfd, bool readonly,
+    uint32_t uidvalidity, const uint8_t mailboxid[16], struct err *);
+/* Byte 0 held and the view at the end of the journal. */
+int mailbox_lock(struct mailbox *, struct err *);
+void mailbox_unlock(struct mailbox *);
+/* Append m->ops and apply them to the view; publishes. */
+int mailbox_append(struct mailbox *, uint16_t flags, bool bookkeeping,
+    bool sync, struct err *);
+int mailbox_follow(struct mailbox *, struct err *);
+void mailbox_release(struct mailbox *);
+void mailbox_write_sizes(struct mailbox *);
+#define MIRROR_BATCH 256
+
+/* What only the journal knows of a message */
+struct cold {
+	uint64_t create_modseq;
+	int64_t savedate;
+	int16_t zone_min;
+	uint8_t emailid[16];
+	struct str base, extra; /* borrowed until the next call */
+};
+bool mailbox_cold(
+    struct mailbox *, uint32_t uid, uint64_t rec, uint64_t nrec, struct cold *);
+bool row_cold(struct mailbox *, uint32_t row, struct cold *);
+uint64_t stat_mtime(const struct stat *);
+void
+mailbox_log(struct mailbox *, int level, const char *event, const char *text);
+
+/* ---- msgfile.c ---- */
+/* Descriptor of a row's file, by its likely names. -1 with errno. */
+int row_open(struct mailbox *, uint32_t row);
+/* Octets with CRLF line ends; false on a read error. */
+bool msgfile_measure(int fd, bool is_raw, uint64_t *size);
+
+/* ---- scan.c, mirror.c ---- */
+bool scan_is_due(struct mailbox *);
+int mailbox_scan(struct mailbox *, struct err *);
+/* Rename up to n files to what their flags ask for. */
+int mailbox_mirror(struct mailbox *, unsigned n, struct err *);
+#define MIRROR_NOW 64
+/* Move files of expunged messages out of the way, at most n. */
+int mailbox_bury(struct mailbox *, unsigned n, struct err *);
+int mailbox_expfd(struct mailbox *, struct err *);
+void mailbox_purge(struct mailbox *);
+/* stat-before and stat-after around own changes of a directory */
+struct scan_mark {
+	uint64_t before[2], after[2];
+};
+void scan_mark(struct mailbox *, struct scan_mark *);
+void scan_mark_end(struct mailbox *, struct scan_mark *);
+void scan_note(struct mailbox *, const struct scan_mark *, struct ops *);
+
+/* ---- adopt.c ---- */
+int adopt_mailbox(struct mailbox *, uint32_t uidvalidity,
+    const uint8_t mailboxid[16], struct err *);
+void adopt_keywords_write(struct mailbox *);
+void adopt_keywords_read(struct mailbox *, struct ops *);
+
+/* ---- account.c, tree.c ---- */
+struct node {	    /* a mailbox */
+	char *name; /* UTF-8 */
+	uint8_t id[16];
+	uint32_t uidvalidity;
+	unsigned use;
+};
+
+struct moving { /* of a RENAME that has begun */
+	char *from, *to;
+};
+
+struct tree { /* what the account journal says */
+	struct node *v;
+	size_t n, cap;
+	char **subs;
+	size_t nsubs, subscap;
+	struct node *deleting; /* DELBEGIN without its end */
+	size_t ndeleting;
+	struct moving *moving; /* RENBEGIN without its end */
+	size_t nmoving;
+	uint32_t uidvalidity; /* the last given out */
+};
+
+void tree_init(struct tree *);
+void tree_release(struct tree *);
+journal_apply tree_apply;
+struct node *tree_find(const struct tree *, struct str name);
+struct node *tree_find_id(const struct tree *, const uint8_t id[16]);
+bool tree_is_subscribed(const struct tree *, struct str name);
+/* Is `name` below `parent`? */
+bool name_is_below(struct str name, struct str parent);
+void op_mbox_pack(struct ops *, const struct node *);
+
+struct account {
+	int rootfd, qfd, acctfd;
+	struct account_opts opts;
+	char hostname[65];
+	struct journal j;
+	struct tree tree;
+	struct ops ops;
+	uint64_t root_mtime; /* at the last look */
+	struct mailbox_info *list;
+	size_t nlist;
+	bool list_ok;
+};
+
+const char *account_hostname(const struct account *);
+bool account_is_readonly(const struct account *);
+void account_log(
+    const struct account *, int level, const char *event, const char *text);
+/* The reserve for emptying a full disk (expunge.c, 3): was there one? */
+bool account_release_reserve(struct account *);
+void account_keep_reserve(struct account *);
+int account_lock(struct account *, struct err *);
+void account_unlock(struct account *);
+int account_append(struct account *, bool sync, struct err *);
+/* Finish what somebody began; adopt what others made. Under the lock. */
+int account_recover(struct account *, struct err *);
+int account_scan(struct account *, struct err *);
+uint32_t account_next_uidvalidity(struct account *);
+/* Directory of a mailbox below the root; "" for INBOX is "." */
+bool account_dir(struct str name, char out[NAME_LEN + 1]);
+/* First open of all: what the tree is to contain. */
+int account_adopt(struct account *, struct err *);
+/* A mailbox by its id, for finishing a MOVE; *out NULL when unknown. */
+int account_open_by_id(
+    struct account *, const uint8_t id[16], struct mailbox **, struct err *);
+int mailbox_finish_moves(struct mailbox *, struct err *);
+
+#endif
