@@ -1,0 +1,85 @@
+/*
+ * quire-imap --preauth MAILDIR: one session on standard input and output,
+ * already logged in, as ssh tunnels and tests want it.
+ */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "session.h"
+
+static void
+log_line(int level, const char *event, const char *text)
+{
+	static const char *const names[] = { "error", "warning", "info" };
+
+	if (level < 2)
+		fprintf(stderr, "quire-imap: %s: %s: %s\n", names[level], event,
+		    text);
+}
+
+static _Noreturn void
+usage(void)
+{
+	fprintf(stderr, "usage: quire-imap --preauth [--read-only] maildir\n");
+	exit(EX_USAGE);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "preauth", no_argument, NULL, 'p' },
+		{ "read-only", no_argument, NULL, 'r' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	struct imap_start start = { .in = STDIN_FILENO,
+		.out = STDOUT_FILENO,
+		.account = "",
+		.login = "",
+		.remote = "",
+		.tag = STR(""),
+		.input = STR(""),
+		.log = log_line };
+	char host[HOST_NAME_MAX + 1] = "localhost";
+	bool preauth = false;
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (ch) {
+		case 'p':
+			preauth = true;
+			break;
+		case 'r':
+			start.is_readonly = true;
+			break;
+		case 'V':
+			puts("quire-imap " QUIRE_VERSION);
+			return 0;
+		default:
+			usage();
+		}
+	if (!preauth || optind != argc - 1)
+		usage();
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	if (gethostname(host, sizeof(host) - 1) == 0)
+		start.hostname = host;
+	if (mkdir(argv[optind], 0700) == -1 && errno != EEXIST)
+		err(EX_CANTCREAT, "%s", argv[optind]);
+	start.rootfd = open(argv[optind], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (start.rootfd == -1)
+		err(EX_NOINPUT, "%s", argv[optind]);
+	return imap_session_run(&start) == IMAP_END_FAILED ? EX_TEMPFAIL : 0;
+}
