@@ -1,5 +1,6 @@
 /*
- * quire-imap --preauth MAILDIR: one session on standard input and output,
+ * quire-imap without arguments is the nursery that quired starts.
+ * quire-imap --preauth MAILDIR is one session on standard input and output,
  * already logged in, as ssh tunnels and tests want it.
  */
 #include <err.h>
@@ -16,7 +17,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "profile.h"
 #include "session.h"
+#include "worker.h"
 
 static void
 log_line(int level, const char *event, const char *text)
@@ -53,9 +56,16 @@ main(int argc, char **argv)
 		.input = STR(""),
 		.log = log_line };
 	char host[HOST_NAME_MAX + 1] = "localhost";
+	const struct nursery_spec nursery = { .name = "quire-imap",
+		.nursery = &imap_nursery_profile,
+		.worker = &imap_worker_profile,
+		.work = imap_work,
+		.prepare = imap_prepare };
 	bool preauth = false;
 	int ch;
 
+	if (argc == 1)
+		return nursery_run(&nursery);
 	while ((ch = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (ch) {
 		case 'p':

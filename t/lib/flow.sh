@@ -7,7 +7,7 @@
 #
 # Runs as an unprivileged uid when the test is root: refusals prove nothing
 # for root. Programs are copied to a place that uid can reach.
-FLOW_UID=64191
+FLOW_UID=65534 # nobody and nogroup: Dovecot wants names
 BUILDDIR=${BUILDDIR:-$SRCDIR/build}
 
 as() {

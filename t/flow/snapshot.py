@@ -1,0 +1,55 @@
+#!/usr/bin/python3
+"""What an IMAP server shows of an account, as text to compare.
+
+usage: snapshot.py PORT USER [fill]     fill: make a tree first
+"""
+import imaplib
+import re
+import sys
+
+port, user = int(sys.argv[1]), sys.argv[2]
+M = imaplib.IMAP4("127.0.0.1", port)
+M.login(user, "quirequire")
+
+if len(sys.argv) > 3:
+    for box in ("Sent", "Archive", "Archive/2024", "Entw&APw-rfe"):
+        M.create(box)
+        M.subscribe(box)
+    for box, count in (("INBOX", 12), ("Archive", 5), ("Archive/2024", 3), ("Entw&APw-rfe", 1)):
+        for i in range(count):
+            flags = ["", r"(\Seen)", r"(\Flagged \Answered)", "(work $Label1)", r"(\Seen private)"][i % 5]
+            body = ("From: a%d@b.example\r\nSubject: %s %d\r\n\r\nbody %d\r\n" % (i, box, i, i)).encode()
+            M.append(box, flags, '"%02d-Mar-2023 10:11:12 +0200"' % (i + 1), body)
+    M.select("INBOX")
+    M.store("3,7", "+FLAGS", r"(\Deleted)")
+    M.expunge()  # so that UIDs have gaps
+    M.store("1", "+FLAGS", "(later)")
+    M.close()
+
+typ, boxes = M.list()
+names = sorted(re.search(rb' "?([^"]+)"?$', b).group(1).decode() for b in boxes)
+for name in names:
+    if name in ("Drafts", "Trash", "Junk") or "\\Noselect" in name:
+        continue
+    typ, d = M.select('"%s"' % name, readonly=True)
+    if typ != "OK":
+        continue
+    valid = M.response("UIDVALIDITY")[1][0].decode()
+    print("mailbox", name, "uidvalidity", valid)
+    if d != [b"0"]:
+        typ, rows = M.fetch("1:*", "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")
+        uid = None
+        for r in rows:
+            if not isinstance(r, tuple):
+                # what follows the literal may hold more items
+                if isinstance(r, bytes):
+                    head += r.decode()
+                    m = re.search(r"FLAGS \(([^)]*)\)", head)
+                    flags = sorted(f for f in m.group(1).split() if f.lower() != "\\recent")
+                    print("  uid", re.search(r"UID (\d+)", head).group(1), "flags", " ".join(flags),
+                          "size", re.search(r"RFC822.SIZE (\d+)", head).group(1),
+                          "date", re.search(r'INTERNALDATE "([^"]*)"', head).group(1)[:20],
+                          "body", len(text), sum(text) % 65521)
+                continue
+            head, text = r[0].decode(), r[1]
+M.logout()

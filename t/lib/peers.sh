@@ -1,0 +1,37 @@
+#!/bin/sh
+# Unpacks servers to test against into build/peers: downloaded as Debian
+# packages, never installed. Prints the directory.
+#   sh t/lib/peers.sh dovecot
+set -eu
+cd "$(dirname "$0")/../.."
+DIR=${PEERS:-$PWD/build/peers}
+mkdir -p "$DIR/debs"
+
+# fetch PACKAGE.. : with those of their dependencies the machine has not
+fetch() {
+	for p in "$@"; do
+		[ -e "$DIR/.have-$p" ] && continue
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null |
+		    grep -q 'ok installed' && [ "${p#lib}" != "$p" ] && continue
+		(cd "$DIR/debs" && apt-get download -qq "$p" >/dev/null 2>&1) || {
+			apt-get update -qq
+			(cd "$DIR/debs" && apt-get download -qq "$p" >/dev/null)
+		}
+		dpkg -x "$DIR/debs/${p}"_*.deb "$DIR"
+		: >"$DIR/.have-$p"
+	done
+}
+
+case ${1-} in
+dovecot)
+	fetch dovecot-core dovecot-imapd libexttextcat-2.0-0 \
+	    libexttextcat-data liblua5.3-0 libstemmer0d libwrap0 libsodium23 \
+	    libapparmor1 libcap2 libicu72 libzstd1 liblz4-1 libpam0g \
+	    libunwind8
+	;;
+*)
+	echo "usage: sh t/lib/peers.sh dovecot" >&2
+	exit 64
+	;;
+esac
+echo "$DIR"
