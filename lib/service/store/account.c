@@ -44,8 +44,8 @@ account_log(
 
 /* ---- the account's lock ---- */
 
-static int
-load(struct account *a, struct err *e)
+int
+account_load(struct account *a, struct err *e)
 {
 	int rc;
 
@@ -65,7 +65,7 @@ follow(struct account *a, struct err *e)
 	if (rc != 0)
 		a->list_ok = false;
 	if (rc == 2)
-		return load(a, e);
+		return account_load(a, e);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -91,7 +91,7 @@ account_lock(struct account *a, struct err *e)
 			return 0;
 		}
 		a->j.was_short = journal_is_short(&a->j);
-		if (load(a, e) == -1)
+		if (account_load(a, e) == -1)
 			return -1;
 	}
 	return err_set(e, ERR_TEMP, "account journal keeps changing");
@@ -187,7 +187,7 @@ open_journal(struct account *a, struct err *e)
 	struct err why = { 0 };
 
 	journal_init(&a->j, JOURNAL_ACCOUNT, a->acctfd, a->opts.readonly);
-	if (load(a, &why) == 0)
+	if (account_load(a, &why) == 0)
 		return 0;
 	if (why.sys != ENOENT || a->opts.readonly) {
 		if (e != NULL)
@@ -196,7 +196,7 @@ open_journal(struct account *a, struct err *e)
 	}
 	if (account_adopt(a, e) == -1)
 		return -1;
-	return load(a, e);
+	return account_load(a, e);
 }
 
 int

@@ -1,98 +1,253 @@
-/* adopt - minimal */
+/*
+ * adopt - the first open of a Maildir: a new account, or one that another
+ * server has kept until now.
+ *
+ * 1. Nothing of theirs is changed; no message file is renamed (except one
+ *    with flags in new/, by the first scan).
+ * 2. UIDVALIDITY, UIDs and GUIDs stay. The first modseq is above any of
+ *    Dovecot's, so clients look at flags once and load no body again.
+ * 3. The journal appears whole, by rename. A stop before that leaves the
+ *    Maildir as it was.
+ */
 #include "service/store/store_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/date.h"
+#include "base/xalloc.h"
 #include "system/fs/fs.h"
+
+#define DOTLOCK	      "dovecot-uidlist.lock"
+#define DOTLOCK_MS    5000
+#define DOTLOCK_STALE 120  /* seconds, as Dovecot has it */
+#define ADDS_PER_TXN  1000 /* the file appears whole: any number will do */
+
+/* ---- one mailbox ---- */
+
+static int
+take_dotlock(int dirfd, struct err *e)
+{
+	int64_t until = date_mono_ms() + DOTLOCK_MS;
+	struct stat st;
+	int fd;
+
+	for (;;) {
+		fd = step_creat(dirfd, DOTLOCK, 0600);
+		if (fd != -1) {
+			close(fd);
+			return 0;
+		}
+		if (errno != EEXIST)
+			return err_sys(e, "create " DOTLOCK);
+		if (fstatat(dirfd, DOTLOCK, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    date_now() - st.st_mtim.tv_sec > DOTLOCK_STALE) {
+			unlinkat(dirfd, DOTLOCK, 0);
+			continue;
+		}
+		if (date_mono_ms() > until)
+			return err_set(e, ERR_TEMP, DOTLOCK " is held");
+		usleep(20000);
+	}
+}
+
+static int
+read_files(struct mailbox *m, uint32_t dir, const struct uidlist *l,
+    struct arrivals *out, struct err *e)
+{
+	int dirfd = fs_open_dir(m->dirfd, dir == 1 ? "new" : "cur");
+	DIR *d = dirfd == -1 ? NULL : fdopendir(dirfd);
+	const struct uid_line *u;
+	struct dirent *de;
+	struct stat st;
+	struct name n;
+	int rc = 0;
+
+	if (d == NULL) {
+		err_sys(e, "read Maildir");
+		if (dirfd != -1)
+			close(dirfd);
+		return -1;
+	}
+	while ((errno = 0, de = readdir(d)) != NULL) {
+		/* flags in new/: left to the first scan */
+		if (!name_parse(str_from(de->d_name), &n) ||
+		    (dir == 1 && n.has_info) ||
+		    fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
+			-1 ||
+		    !arrivals_add(out, de->d_name, dir, &st))
+			continue;
+		u = uidlist_find(l, name_hash(n.unique));
+		if (u == NULL)
+			continue;
+		out->v[out->n - 1].uid = u->uid;
+		out->v[out->n - 1].has_guid = u->has_guid;
+		memcpy(out->v[out->n - 1].emailid, u->guid, 16);
+		if (u->vsize != 0) {
+			out->v[out->n - 1].size = u->vsize;
+			out->v[out->n - 1].is_unsure = false;
+		}
+	}
+	if (errno != 0)
+		rc = err_sys(e, "read Maildir");
+	closedir(d);
+	return rc;
+}
+
+struct adoption {
+	struct mailbox *m;
+	struct uidlist list;
+	struct arrivals files;
+	struct stat st[2];
+};
+
+static int
+append(struct mailbox *m, struct journal *j, struct err *e)
+{
+	int rc;
+
+	if (m->ops.n == 0)
+		return 0;
+	rc = journal_append(
+	    j, &m->ops, TXN_FOREIGN, j->modseq, &m->v.c, false, e);
+	ops_clear(&m->ops);
+	return rc;
+}
+
+/* The view is needed to tell what letters mean: it learns the keywords. */
+static int
+define_keywords(struct mailbox *m, struct journal *j, struct err *e)
+{
+	struct txn t = { .off = j->end, .modseq = j->modseq };
+	int rc;
+
+	keywords_read(m->dirfd, &m->v, &m->ops);
+	if (m->ops.n == 0)
+		return 0;
+	rc = journal_append(
+	    j, &m->ops, TXN_FOREIGN, j->modseq, &m->v.c, false, e);
+	if (rc == 0) {
+		t.ops = str_sub(buf_str(&m->ops.b), TXN_HEAD,
+		    m->ops.b.n - TXN_HEAD - TXN_FOOT);
+		view_apply(&m->v, &t);
+	}
+	ops_clear(&m->ops);
+	return rc;
+}
+
+static int
+fill_mailbox(void *arg, struct journal *j, struct err *e)
+{
+	struct adoption *a = arg;
+	struct mailbox *m = a->m;
+	struct counters *c = &m->v.c;
+	uint32_t last = 0, uid;
+	size_t i;
+
+	if (define_keywords(m, j, e) == -1)
+		return -1;
+	for (i = 0; i < a->files.n; i++) {
+		struct arrival *f = &a->files.v[i];
+		uint16_t flags;
+		uint64_t kw;
+		struct name n;
+
+		/* two files of one number: the second gets a new one */
+		uid = f->uid > last ? f->uid : 0;
+		if (uid == 0)
+			uid = last >= c->uidnext ? last + 1 : c->uidnext;
+		if (f->uid == 0 || f->uid <= last)
+			c->uidnext = uid;
+		if (uid == 0 || uid == UINT32_MAX)
+			return err_set(e, ERR_PERM, "no UIDs left");
+		last = uid;
+		if (uid >= c->uidnext)
+			c->uidnext = uid + 1;
+		if (a->files.n <= MEASURE_MAX)
+			arrival_measure(m, f);
+		arrival_pack(&m->ops, &m->v, f, uid, j->modseq);
+		name_parse(str_from(f->file), &n);
+		view_flags_of(&m->v, n.fn, &flags, &kw);
+		view_count(c, flags, f->size, 1);
+		if (m->ops.n >= ADDS_PER_TXN && append(m, j, e) == -1)
+			return -1;
+	}
+	return append(m, j, e);
+}
+
+static int
+gather(struct adoption *a, struct err *e)
+{
+	struct mailbox *m = a->m;
+	uint32_t max = 0;
+	size_t i;
+
+	uidlist_read(m->dirfd, false, &a->list);
+	if (read_files(m, 0, &a->list, &a->files, e) == -1 ||
+	    read_files(m, 1, &a->list, &a->files, e) == -1)
+		return -1;
+	arrivals_sort(&a->files);
+	view_release(&m->v);
+	for (i = 0; i < a->list.n; i++)
+		if (a->list.v[i].uid > max)
+			max = a->list.v[i].uid;
+	m->v.c.uidnext = a->list.uidnext > max ? a->list.uidnext : max + 1;
+	if (m->v.c.uidnext == 0)
+		m->v.c.uidnext = UINT32_MAX;
+	ops_clear(&m->ops);
+	return 0;
+}
+
+static int
+adopt_locked(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
+    struct err *e)
+{
+	struct adoption a = { .m = m };
+	struct journal_spec spec = { .kind = JOURNAL_MAILBOX,
+		.uidvalidity = uidvalidity,
+		.modseq = (uint64_t)date_now() << 20,
+		.fill = fill_mailbox,
+		.arg = &a };
+	int rc;
+
+	memcpy(spec.mailboxid, id, 16);
+	rc = gather(&a, e);
+	if (rc == 0) {
+		if (a.list.uidvalidity != 0)
+			spec.uidvalidity = a.list.uidvalidity;
+		rc = journal_create(&m->j, &spec, e);
+	}
+	view_release(&m->v);
+	ops_clear(&m->ops);
+	uidlist_release(&a.list);
+	arrivals_release(&a.files);
+	return rc;
+}
 
 int
 adopt_mailbox(struct mailbox *m, uint32_t uidvalidity,
     const uint8_t mailboxid[16], struct err *e)
 {
-	struct journal_spec spec = { .kind = JOURNAL_MAILBOX,
-		.uidvalidity = uidvalidity };
 	struct stat st;
-	int rc = 0;
+	bool theirs =
+	    fstatat(m->dirfd, "dovecot-uidlist", &st, AT_SYMLINK_NOFOLLOW) == 0;
+	int rc = -1;
 
-	memcpy(spec.mailboxid, mailboxid, 16);
-	spec.modseq = (uint64_t)date_now() << 20;
-	if (journal_open_lock(&m->j, e) == -1 ||
-	    fs_lock(m->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+	/* never wait for it while holding our own lock */
+	if (theirs && take_dotlock(m->dirfd, e) == -1)
 		return -1;
-	if (fstatat(m->qfd, "journal", &st, 0) == -1)
-		rc = journal_create(&m->j, &spec, e);
-	fs_unlock(m->j.lockfd, LOCK_WRITER);
-	return rc;
-}
-
-void
-adopt_keywords_write(struct mailbox *m)
-{
-}
-
-static int
-fill_account(void *arg, struct journal *j, struct err *e)
-{
-	static const struct {
-		const char *name;
-		unsigned use;
-	} defaults[] = { { "INBOX", 0 }, { "Drafts", USE_DRAFTS },
-		{ "Sent", USE_SENT }, { "Trash", USE_TRASH },
-		{ "Junk", USE_JUNK }, { "Archive", USE_ARCHIVE } };
-	struct account *a = arg;
-	struct counters none = { 0 };
-	struct ops o;
-	size_t i;
-	int rc = 0;
-
-	ops_init(&o);
-	for (i = 0; rc == 0 && i < 6; i++) {
-		struct node node = { .use = defaults[i].use,
-			.name = (char *)defaults[i].name,
-			.uidvalidity = (uint32_t)date_now() + (uint32_t)i };
-		char dir[NAME_LEN + 1];
-		struct buf b;
-
-		account_dir(str_from(node.name), dir);
-		buf_init(&b, 400);
-		if (step_mkdir(a->rootfd, dir) == -1)
-			rc = err_sys(e, "mkdir");
-		buf_puts(&b, dir);
-		buf_puts(&b, "/cur");
-		if (step_mkdir(a->rootfd, buf_cstr(&b)) == -1)
-			rc = err_sys(e, "mkdir");
-		buf_release(&b);
-		fs_random(node.id, 16);
-		op_mbox_pack(&o, &node);
-		op_begin(&o, OP_SUB, 0);
-		op_bytes(&o, str_from(node.name));
-		op_end(&o);
+	if (journal_open_lock(&m->j, e) == 0 &&
+	    fs_lock(m->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == 0) {
+		/* another session may have been first */
+		rc = fstatat(m->qfd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0 ?
+			 0 :
+			 adopt_locked(m, uidvalidity, mailboxid, e);
+		fs_unlock(m->j.lockfd, LOCK_WRITER);
 	}
-	if (rc == 0)
-		rc = journal_append(j, &o, 0, 1, &none, false, e);
-	ops_release(&o);
-	return rc;
-}
-
-int
-account_adopt(struct account *a, struct err *e)
-{
-	struct journal_spec spec = { .kind = JOURNAL_ACCOUNT,
-		.uidvalidity = 1,
-		.fill = fill_account,
-		.arg = a };
-	struct stat st;
-	int rc = 0;
-
-	spec.modseq = 1;
-	if (journal_open_lock(&a->j, e) == -1 ||
-	    fs_lock(a->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
-		return -1;
-	if (fstatat(a->acctfd, "journal", &st, 0) == -1)
-		rc = journal_create(&a->j, &spec, e);
-	fs_unlock(a->j.lockfd, LOCK_WRITER);
+	if (theirs)
+		unlinkat(m->dirfd, DOTLOCK, 0);
 	return rc;
 }

@@ -84,7 +84,7 @@ mailbox_keyword_define(
 			at = (int)k.number;
 		}
 		if (rc == 0 && at < FN_LETTERS)
-			adopt_keywords_write(m);
+			keywords_write(m);
 	}
 	mailbox_unlock(m);
 	if (rc == 0)

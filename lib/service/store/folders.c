@@ -75,8 +75,8 @@ make_parts(int fd, struct err *e)
 	return step_sync(fd) == -1 ? err_sys(e, "sync folder") : 0;
 }
 
-static int
-make_dir(
+int
+folder_make(
     struct account *a, const uint8_t id[16], const char *dir, struct err *e)
 {
 	char tmp[64] = "quire/acct/tmp/";
@@ -112,7 +112,7 @@ create_one(struct account *a, struct str name, unsigned use, struct err *e)
 	node.uidvalidity = account_next_uidvalidity(a);
 	node.name = str_dup(name);
 	/* a folder of that name left by a stopped CREATE is as good */
-	rc = dir_exists(a, dir) ? 0 : make_dir(a, node.id, dir, e);
+	rc = dir_exists(a, dir) ? 0 : folder_make(a, node.id, dir, e);
 	if (rc == 0) {
 		op_mbox_pack(&a->ops, &node);
 		op_begin(&a->ops, OP_SUB, 0);
@@ -584,10 +584,8 @@ adopt_folder(struct account *a, struct str name, const char *dir)
 	if (has_id && known == NULL) {
 		memcpy(node.id, f.id, 16);
 		node.uidvalidity = f.uidvalidity;
-	} else {
-		fs_random(node.id, sizeof(node.id));
-		node.uidvalidity = account_next_uidvalidity(a);
-	}
+	} else
+		found_identify(a, dir, &node);
 	op_mbox_pack(&a->ops, &node);
 	free(node.name);
 }

@@ -187,6 +187,7 @@ insert_ghost(struct view *v, const struct view *old, uint32_t from)
 	v->size[at] = old->size[from];
 	v->rec[at] = 0; /* its name stood in the other file */
 	v->uhash[at] = old->uhash[from];
+	v->bhash[at] = old->bhash[from];
 	v->idate[at] = old->idate[from];
 	if (v->nrec != NULL)
 		v->nrec[at] = 0;

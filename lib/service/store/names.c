@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "base/date.h"
 #include "system/fs/fs.h"
 
@@ -161,6 +162,17 @@ name_hash(struct str s)
 		s.n -= n;
 	}
 	return (h ^ h >> 32) * 0xd6e8feb86659fd93ULL;
+}
+
+void
+name_hashes(struct str base, uint64_t *uhash, uint32_t *bhash)
+{
+	size_t n = str_find(base, ',');
+
+	if (str_find(base, ':') < n)
+		n = str_find(base, ':');
+	*uhash = name_hash(str_sub(base, 0, n == 0 ? base.n : n));
+	*bhash = crc32c(0, base.p, base.n);
 }
 
 int

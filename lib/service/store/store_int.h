@@ -244,7 +244,7 @@ struct scan_step {
 
 struct view {
 	uint32_t n, cap, shown, nghosts;
-	uint32_t *uid, *fn, *fnx;
+	uint32_t *uid, *fn, *fnx, *bhash;
 	uint16_t *flags, *st;
 	uint64_t *kw, *modseq, *size, *rec, *uhash;
 	uint64_t *nrec; /* NULL until the first RENAME */
@@ -295,6 +295,11 @@ void view_mirror(struct view *, uint32_t uid);
 /* The name letters that flags and keywords ask for. */
 uint32_t
 view_want_fn(const struct view *, uint16_t flags, uint64_t kw, uint32_t now);
+/* The other way: what those letters mean. */
+void
+view_flags_of(const struct view *, uint32_t fn, uint16_t *flags, uint64_t *kw);
+/* The hashes a row is found by. */
+void name_hashes(struct str base, uint64_t *uhash, uint32_t *bhash);
 void view_recount(const struct view *, struct counters *);
 void view_count(struct counters *, uint16_t flags, uint64_t size, int sign);
 void view_set_size(struct view *, uint32_t row, uint64_t size);
@@ -383,11 +388,57 @@ void scan_mark(struct mailbox *, struct scan_mark *);
 void scan_mark_end(struct mailbox *, struct scan_mark *);
 void scan_note(struct mailbox *, const struct scan_mark *, struct ops *);
 
-/* ---- adopt.c ---- */
+/* ---- arrive.c: files that are to become messages ---- */
+struct arrival {
+	char *file;
+	uint32_t dir;	       /* 0 cur, 1 new */
+	uint32_t uid;	       /* from another server's list, 0: none */
+	int64_t seconds, usec; /* of the name, for the order */
+	int64_t idate, sdate;
+	uint64_t size;	/* octets with CRLF */
+	bool is_unsure; /* it is not measured */
+	bool has_guid;
+	uint8_t emailid[16];
+};
+struct arrivals {
+	struct arrival *v;
+	size_t n, cap;
+};
+#define MEASURE_MAX 64 /* more are measured when they are asked for */
+void arrivals_release(struct arrivals *);
+/* false: no message file */
+bool arrivals_add(
+    struct arrivals *, const char *file, uint32_t dir, const struct stat *);
+/* Dovecot's order, so that both servers would number alike. */
+void arrivals_sort(struct arrivals *);
+void arrival_measure(struct mailbox *, struct arrival *);
+void arrival_pack(struct ops *, const struct view *, const struct arrival *,
+    uint32_t uid, uint64_t modseq);
+
+/* ---- adopt.c, dovecot.c ---- */
 int adopt_mailbox(struct mailbox *, uint32_t uidvalidity,
     const uint8_t mailboxid[16], struct err *);
-void adopt_keywords_write(struct mailbox *);
-void adopt_keywords_read(struct mailbox *, struct ops *);
+struct uidlist { /* what another server wrote */
+	uint32_t uidvalidity, uidnext;
+	bool has_id;
+	uint8_t mailboxid[16];
+	struct uid_line {
+		uint64_t uhash, vsize;
+		uint32_t uid;
+		bool has_guid;
+		uint8_t guid[16];
+	} * v; /* by uhash */
+	size_t n, cap;
+};
+void uidlist_release(struct uidlist *);
+/* false: there is none, or it is broken */
+bool uidlist_read(int dirfd, bool header_only, struct uidlist *);
+bool uidlist_parse(struct str text, bool header_only, struct uidlist *);
+const struct uid_line *uidlist_find(const struct uidlist *, uint64_t uhash);
+/* dovecot-keywords: which name each letter has */
+void keywords_write(struct mailbox *);
+/* KWDEFs for letters that file has and we do not. */
+void keywords_read(int dirfd, const struct view *, struct ops *);
 
 /* ---- account.c, tree.c ---- */
 struct node {	    /* a mailbox */
@@ -452,6 +503,12 @@ int account_scan(struct account *, struct err *);
 uint32_t account_next_uidvalidity(struct account *);
 /* Directory of a mailbox below the root; "" for INBOX is "." */
 bool account_dir(struct str name, char out[NAME_LEN + 1]);
+int account_load(struct account *, struct err *);
+/* A Maildir++ folder, durable under its name. */
+int folder_make(
+    struct account *, const uint8_t id[16], const char *dir, struct err *);
+/* Id and UIDVALIDITY another server gave a folder, or new ones. */
+void found_identify(struct account *, const char *dir, struct node *);
 /* First open of all: what the tree is to contain. */
 int account_adopt(struct account *, struct err *);
 /* A mailbox by its id, for finishing a MOVE; *out NULL when unknown. */

@@ -37,6 +37,7 @@ view_release(struct view *v)
 	free(v->uid);
 	free(v->fn);
 	free(v->fnx);
+	free(v->bhash);
 	free(v->flags);
 	free(v->st);
 	free(v->kw);
@@ -66,6 +67,7 @@ grow(struct view *v)
 	GROW(uid);
 	GROW(fn);
 	GROW(fnx);
+	GROW(bhash);
 	GROW(flags);
 	GROW(st);
 	GROW(kw);
@@ -207,6 +209,29 @@ view_want_fn(const struct view *v, uint16_t flags, uint64_t kw, uint32_t now)
 	return fn | (now & ~known & ~(FN_LETTER(0) - 1));
 }
 
+void
+view_flags_of(const struct view *v, uint32_t fn, uint16_t *flags, uint64_t *kw)
+{
+	uint64_t letters = fn >> 6;
+
+	*flags = 0;
+	if ((fn & FN_D) != 0)
+		*flags |= FLAG_DRAFT;
+	if ((fn & FN_F) != 0)
+		*flags |= FLAG_FLAGGED;
+	if ((fn & FN_R) != 0)
+		*flags |= FLAG_ANSWERED;
+	if ((fn & FN_S) != 0)
+		*flags |= FLAG_SEEN;
+	if ((fn & FN_T) != 0)
+		*flags |= FLAG_DELETED;
+	if (v->nkeywords < FN_LETTERS)
+		letters &= (1u << v->nkeywords) - 1;
+	*kw = letters;
+	if ((fn & FN_P) != 0 && v->forwarded >= 0)
+		*kw |= 1ULL << v->forwarded;
+}
+
 /* ---- history ---- */
 
 static void
@@ -260,7 +285,6 @@ apply_add(struct apply *a, struct str body)
 	struct view *v = a->v;
 	struct op_add add;
 	uint32_t row = v->n;
-	size_t ulen;
 
 	if (!op_add_unpack(body, &add))
 		return refuse(a, "ADD is malformed");
@@ -268,9 +292,6 @@ apply_add(struct apply *a, struct str body)
 		return refuse(a, "ADD out of order");
 	if (row == v->cap)
 		grow(v);
-	ulen = str_find(add.name, ',');
-	if (str_find(add.name, ':') < ulen)
-		ulen = str_find(add.name, ':');
 	v->uid[row] = add.uid;
 	v->fn[row] = add.fn;
 	v->fnx[row] = add.fn;
@@ -280,8 +301,7 @@ apply_add(struct apply *a, struct str body)
 	v->modseq[row] = a->t->modseq;
 	v->size[row] = add.size;
 	v->rec[row] = a->off;
-	v->uhash[row] =
-	    name_hash(str_sub(add.name, 0, ulen == 0 ? add.name.n : ulen));
+	name_hashes(add.name, &v->uhash[row], &v->bhash[row]);
 	v->idate[row] = add.idate;
 	if (v->nrec != NULL)
 		v->nrec[row] = 0;
@@ -487,7 +507,7 @@ apply_rename(struct apply *a, struct str body)
 	if (v->nrec == NULL)
 		v->nrec = xcalloc(v->cap, sizeof(*v->nrec));
 	v->nrec[row] = a->off;
-	v->uhash[row] = name_hash(name.unique);
+	name_hashes(name.base, &v->uhash[row], &v->bhash[row]);
 	return true;
 }
 
@@ -737,6 +757,7 @@ view_move_row(struct view *v, uint32_t to, uint32_t from)
 	v->uid[to] = v->uid[from];
 	v->fn[to] = v->fn[from];
 	v->fnx[to] = v->fnx[from];
+	v->bhash[to] = v->bhash[from];
 	v->flags[to] = v->flags[from];
 	v->st[to] = v->st[from];
 	v->kw[to] = v->kw[from];

@@ -1,0 +1,281 @@
+/*
+ * found - the first open of an account: the folders there are, or the ones
+ * everybody needs.
+ */
+#include "service/store/store_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/date.h"
+#include "base/utf8.h"
+#include "base/xalloc.h"
+#include "system/fs/fs.h"
+
+#define SUBS_MAX (4u << 20)
+
+static const struct {
+	const char *name;
+	unsigned use;
+	bool is_default;
+} usual[] = {
+	{ "Drafts", USE_DRAFTS, true },
+	{ "Sent", USE_SENT, true },
+	{ "Trash", USE_TRASH, true },
+	{ "Junk", USE_JUNK, true },
+	{ "Archive", USE_ARCHIVE, true },
+	{ "Sent Items", USE_SENT, false },
+	{ "Sent Messages", USE_SENT, false },
+	{ "Deleted Items", USE_TRASH, false },
+	{ "Deleted Messages", USE_TRASH, false },
+	{ "Spam", USE_JUNK, false },
+	{ "Archives", USE_ARCHIVE, false },
+};
+#define NUSUAL (sizeof(usual) / sizeof(usual[0]))
+
+static void
+pack_sub(struct ops *o, struct str name)
+{
+	op_begin(o, OP_SUB, 0);
+	op_bytes(o, name);
+	op_end(o);
+}
+
+/* What is known of a folder before its mailbox is opened. */
+void
+found_identify(struct account *a, const char *dir, struct node *node)
+{
+	struct uidlist l;
+	int fd = fs_open_dir(a->rootfd, dir);
+
+	fs_random(node->id, sizeof(node->id));
+	node->uidvalidity = account_next_uidvalidity(a);
+	if (fd != -1 && uidlist_read(fd, true, &l)) {
+		node->uidvalidity = l.uidvalidity;
+		/* a copied folder would bring its id a second time */
+		if (l.has_id && tree_find_id(&a->tree, l.mailboxid) == NULL)
+			memcpy(node->id, l.mailboxid, 16);
+		uidlist_release(&l);
+	}
+	if (fd != -1)
+		close(fd);
+}
+
+static bool
+has_entries(struct account *a, const char *path, bool folders)
+{
+	int fd = fs_open_dir(a->rootfd, path);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	bool found = false;
+
+	if (d == NULL) {
+		if (fd != -1)
+			close(fd);
+		return false;
+	}
+	while (!found && (de = readdir(d)) != NULL)
+		found = folders ?
+			    de->d_name[0] == '.' && de->d_name[1] != '.' &&
+				de->d_name[1] != '\0' :
+			    de->d_name[0] != '.';
+	closedir(d);
+	return found;
+}
+
+static bool
+is_new(struct account *a)
+{
+	struct stat st;
+
+	return !has_entries(a, "cur", false) && !has_entries(a, "new", false) &&
+	       !has_entries(a, ".", true) &&
+	       fstatat(a->rootfd, "dovecot-uidlist", &st, 0) == -1 &&
+	       fstatat(a->rootfd, "courierimapuiddb", &st, 0) == -1;
+}
+
+static int
+found_new(struct account *a, struct err *e)
+{
+	char dir[NAME_LEN + 1];
+	size_t i;
+
+	for (i = 0; i < NUSUAL && usual[i].is_default; i++) {
+		struct node node = { .name = (char *)usual[i].name,
+			.use = usual[i].use };
+
+		fs_random(node.id, sizeof(node.id));
+		node.uidvalidity = (uint32_t)date_now() + 1 + (uint32_t)i;
+		if (!account_dir(str_from(node.name), dir) ||
+		    folder_make(a, node.id, dir, e) == -1)
+			return -1;
+		op_mbox_pack(&a->ops, &node);
+		pack_sub(&a->ops, str_from(node.name));
+	}
+	return 0;
+}
+
+/* ---- subscriptions of others ---- */
+
+/*
+ * One as it stands in a file: modified UTF-7 or UTF-8, '.' between levels,
+ * with Courier below "INBOX.".
+ */
+static void
+subscribe_line(struct account *a, struct str line, bool is_courier)
+{
+	char norm[STORE_MAX_NAME + 1];
+	const char *why;
+	struct buf dir, name;
+
+	line = str_trim(line);
+	if (is_courier && str_starts(line, STR("INBOX.")))
+		line = str_sub(line, 6, line.n);
+	if (line.n == 0 || line.n > STORE_MAX_NAME)
+		return;
+	buf_init(&dir, 2 * STORE_MAX_NAME);
+	buf_init(&name, 4 * STORE_MAX_NAME);
+	buf_putc(&dir, '.');
+	buf_put(&dir, line);
+	if (folder_from_dir(buf_str(&dir), &name) &&
+	    account_normalize(buf_str(&name), norm, &why))
+		pack_sub(&a->ops, str_from(norm));
+	buf_release(&dir);
+	buf_release(&name);
+}
+
+/* "V\t2": levels by TAB */
+static void
+tabs_to_dots(struct buf *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->n; i++)
+		if (b->p[i] == '\t')
+			b->p[i] = '.';
+}
+
+static bool
+subscribe_file(struct account *a, const char *file, bool is_courier)
+{
+	struct buf b;
+	struct str text, line;
+	bool ok;
+
+	buf_init(&b, SUBS_MAX);
+	ok = fs_read_file(a->rootfd, file, &b, NULL) == 0;
+	if (ok && str_starts(buf_str(&b), STR("V\t2\n"))) {
+		buf_consume(&b, 4);
+		tabs_to_dots(&b);
+	}
+	for (text = buf_str(&b); ok && text.n > 0;) {
+		str_cut(&text, '\n', &line);
+		subscribe_line(a, line, is_courier);
+	}
+	buf_release(&b);
+	return ok;
+}
+
+/* ---- */
+
+static unsigned
+use_of(struct str name, unsigned *taken)
+{
+	size_t i;
+
+	for (i = 0; i < NUSUAL; i++)
+		if (str_eq(name, str_from(usual[i].name)) &&
+		    (*taken & usual[i].use) == 0) {
+			*taken |= usual[i].use;
+			return usual[i].use;
+		}
+	return 0;
+}
+
+static int
+fill(void *arg, struct journal *j, struct err *e)
+{
+	static const struct counters none;
+	struct account *a = arg;
+
+	return journal_append(j, &a->ops, 0, 1, &none, false, e);
+}
+
+static int
+found_locked(struct account *a, bool was_new, struct err *e)
+{
+	struct journal_spec spec = { .kind = JOURNAL_ACCOUNT,
+		.uidvalidity = 1,
+		.modseq = 1,
+		.fill = fill,
+		.arg = a };
+	struct node inbox = { .name = (char *)"INBOX" };
+	int rc;
+
+	ops_clear(&a->ops);
+	found_identify(a, ".", &inbox);
+	op_mbox_pack(&a->ops, &inbox);
+	pack_sub(&a->ops, STR("INBOX"));
+	if (was_new && found_new(a, e) == -1)
+		return -1;
+	rc = journal_create(&a->j, &spec, e);
+	ops_clear(&a->ops);
+	return rc;
+}
+
+/* Once the journal stands: uses and subscriptions of what was found. */
+static int
+describe(struct account *a, struct err *e)
+{
+	unsigned taken = 0, use;
+	bool theirs;
+	size_t i;
+
+	theirs = subscribe_file(a, "subscriptions", false);
+	theirs |= subscribe_file(a, "courierimapsubscribed", true);
+	for (i = 0; i < a->tree.n; i++) {
+		struct node *node = &a->tree.v[i];
+
+		use = use_of(str_from(node->name), &taken);
+		if (use != 0) {
+			op_begin(&a->ops, OP_USE, 0);
+			op_bytes(&a->ops, str_make((char *)node->id, 16));
+			op_u32(&a->ops, use);
+			op_end(&a->ops);
+		}
+		if (!theirs)
+			pack_sub(&a->ops, str_from(node->name));
+	}
+	return account_append(a, true, e);
+}
+
+int
+account_adopt(struct account *a, struct err *e)
+{
+	bool was_new;
+	struct stat st;
+	int rc = 0;
+
+	if (journal_open_lock(&a->j, e) == -1 ||
+	    fs_lock(a->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+		return -1;
+	if (fstatat(a->acctfd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		fs_unlock(a->j.lockfd, LOCK_WRITER);
+		return 0;
+	}
+	was_new = is_new(a);
+	rc = found_locked(a, was_new, e);
+	fs_unlock(a->j.lockfd, LOCK_WRITER);
+	if (rc == -1 || was_new)
+		return rc;
+	if (account_load(a, e) == -1 || account_lock(a, e) == -1)
+		return -1;
+	rc = account_scan(a, e);
+	if (rc == 0)
+		rc = describe(a, e);
+	account_unlock(a);
+	return rc;
+}
