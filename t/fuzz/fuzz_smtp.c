@@ -11,13 +11,13 @@ static void
 data(struct str all, size_t step, struct buf *out, struct smtp_data *d,
     size_t *rest)
 {
-	struct str piece, in = all;
+	struct str in = all;
 	size_t at;
 	bool done = false;
 
 	smtp_data_init(d, 1000);
 	for (at = 0; at < all.n && !done; at += step) {
-		piece = in = str_sub(all, at, step);
+		in = str_sub(all, at, step);
 		done = smtp_data_push(d, &in, out);
 	}
 	*rest = done ? all.n - (size_t)(in.p - all.p) : 0;
