@@ -433,6 +433,17 @@ void
 conn_start_tls(struct conn *c, SSL_CTX *ctx)
 {
 	assert(c->ssl == NULL && c->state == OPEN);
+	/* "go ahead" is still plain text; a few bytes that a peer who reads
+	 * at all has room for */
+	while (c->out.n > 0) {
+		size_t sent;
+
+		if (write_some(c, buf_str(&c->out), &sent) != IO_DONE) {
+			die(c, "peer does not read", true);
+			return;
+		}
+		buf_consume(&c->out, sent);
+	}
 	c->ssl = SSL_new(ctx);
 	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1) {
 		die(c, "out of memory for TLS", true);

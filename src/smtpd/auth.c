@@ -1,0 +1,138 @@
+#include <sodium.h>
+
+#include "smtpd.h"
+#include "system/io/tls.h"
+#include "system/log/log.h"
+
+/* SASL steps to authd and back; what they mean is decided there. */
+
+static bool
+ask(struct smtpd *f, const struct buf *b)
+{
+	if (f->auth_fd != -1 && ipc_send(f->auth_fd, b, NULL, 0) == IPC_OK)
+		return true;
+	LOG_ERROR("auth.channel", F_CSTR("err", "authd is not there"));
+	return false;
+}
+
+static void
+fail(struct client *cl, enum smtp_auth_verdict v)
+{
+	cl->wait = WAIT_INPUT;
+	smtp_session_auth_is(cl->session, v, STR(""), STR(""));
+}
+
+static void
+pack_first(
+    struct client *cl, const struct smtp_auth_step *step, struct buf *out)
+{
+	struct msg_auth_start m = { .mechanism = step->mechanism,
+		.remote = str_from(cl->remote),
+		.service = STR("smtp"),
+		.is_tls = conn_is_tls(cl->conn),
+		.plus_advertised = conn_is_tls(cl->conn),
+		.has_initial = step->has_response,
+		.initial = step->response };
+	struct buf exporter, end_point;
+	SSL *ssl = conn_ssl(cl->conn);
+
+	buf_init(&exporter, 64);
+	buf_init(&end_point, 128);
+	if (ssl != NULL) {
+		(void)tls_exporter(ssl, &exporter);
+		(void)tls_server_end_point(ssl, &end_point);
+	}
+	m.exporter = buf_str(&exporter);
+	m.end_point = buf_str(&end_point);
+	msg_pack_auth_start(out, cl->id, &m);
+	buf_release(&exporter);
+	buf_release(&end_point);
+}
+
+/* Sets wait to WAIT_AUTH, or answers at once when nobody can be asked. */
+void
+auth_step(struct client *cl)
+{
+	const struct smtp_auth_step *step = smtp_session_auth(cl->session);
+	struct buf out;
+
+	buf_init(&out, IPC_MAX);
+	if (step->is_first)
+		pack_first(cl, step, &out);
+	else
+		msg_pack_blob(&out, MSG_AUTH_STEP, cl->id, step->response);
+	cl->wait = WAIT_AUTH;
+	if (out.full)
+		fail(cl, SMTP_AUTH_SYNTAX);
+	else if (!ask(cl->front, &out))
+		fail(cl, SMTP_AUTH_TEMP);
+	if (out.p != NULL)
+		sodium_memzero(out.p, out.n);
+	buf_release(&out);
+}
+
+void
+auth_cancel(struct client *cl)
+{
+	struct buf out;
+
+	buf_init(&out, 64);
+	msg_pack_plain(&out, MSG_AUTH_CANCEL, cl->id);
+	(void)ask(cl->front, &out);
+	buf_release(&out);
+}
+
+static void
+result(struct client *cl, const struct msg_auth_result *r)
+{
+	static const enum smtp_auth_verdict verdicts[] = {
+		[AUTH_OK] = SMTP_AUTH_OK,
+		[AUTH_BAD] = SMTP_AUTH_BAD,
+		[AUTH_MECHANISM] = SMTP_AUTH_SYNTAX,
+		[AUTH_BINDING] = SMTP_AUTH_BINDING,
+		[AUTH_SYNTAX] = SMTP_AUTH_SYNTAX,
+		[AUTH_TEMP] = SMTP_AUTH_TEMP,
+	};
+
+	if (r->verdict == AUTH_OK)
+		LOG_INFO("login", F_STR("account", r->account),
+		    F_STR("login", r->login), F_CSTR("remote", cl->remote),
+		    F_INT("tls", conn_is_tls(cl->conn)));
+	smtp_session_auth_is(
+	    cl->session, verdicts[r->verdict], r->final, r->account);
+}
+
+void
+auth_message(struct smtpd *f, struct ipc_msg *m)
+{
+	struct client *cl = idtable_get(&f->clients, m->id);
+	struct msg_auth_result r;
+	struct str data;
+
+	if (cl == NULL || cl->wait != WAIT_AUTH)
+		return;
+	if (m->type == MSG_AUTH_CHALLENGE && msg_unpack_blob(m, &data))
+		smtp_session_auth_is(
+		    cl->session, SMTP_AUTH_CHALLENGE, data, STR(""));
+	else if (m->type == MSG_AUTH_RESULT && msg_unpack_auth_result(m, &r))
+		result(cl, &r);
+	else {
+		LOG_ERROR("auth.message", F_INT("type", m->type));
+		return;
+	}
+	cl->wait = WAIT_INPUT;
+	client_run(cl);
+}
+
+void
+auth_lost(struct smtpd *f)
+{
+	struct client *cl;
+	uint32_t at = 0;
+
+	while ((cl = idtable_each(&f->clients, &at)) != NULL)
+		if (cl->wait == WAIT_AUTH) {
+			fail(cl, SMTP_AUTH_TEMP);
+			client_run(cl);
+		}
+}

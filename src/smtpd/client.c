@@ -1,0 +1,490 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "smtpd.h"
+#include "system/log/log.h"
+
+static void
+addr_text(const struct sockaddr_storage *ss, char *out, socklen_t n)
+{
+	out[0] = '\0';
+	if (ss->ss_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)ss)->sin_addr,
+		    out, n);
+	else if (ss->ss_family == AF_INET6)
+		inet_ntop(AF_INET6,
+		    &((const struct sockaddr_in6 *)ss)->sin6_addr, out, n);
+}
+
+/* Frees the struct; a conn that is still there is cut. */
+static void
+client_free(struct client *cl)
+{
+	struct smtpd *f = cl->front;
+
+	idtable_drop(&f->clients, cl->id);
+	ev_timer_stop(f->loop, &cl->delay);
+	ev_timer_stop(f->loop, &cl->idle);
+	ev_timer_stop(f->loop, &cl->data);
+	if (cl->wait == WAIT_AUTH)
+		auth_cancel(cl);
+	spool_close(f, &cl->spool);
+	smtp_session_free(&cl->session);
+	if (cl->conn != NULL)
+		conn_abort(cl->conn);
+	free(cl);
+	if (f->stopping && f->clients.live == 0)
+		ev_break(f->loop, EVBREAK_ALL);
+}
+
+static void
+flush(struct client *cl)
+{
+	struct buf *out = smtp_session_out(cl->session);
+
+	if (out->n == 0)
+		return;
+	LOG_TRACE("smtp.out", F_STR("lines", str_trim(buf_str(out))));
+	conn_write(cl->conn, buf_str(out));
+	buf_clear(out);
+}
+
+static void
+close_after(struct client *cl)
+{
+	struct conn *c = cl->conn;
+
+	LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
+	    F_CSTR("why", "quit or refused"));
+	cl->conn = NULL;
+	client_free(cl);
+	conn_close(c);
+}
+
+/* Shutdown or time-out: 421, then the end. */
+void
+client_end(struct client *cl, const char *enhanced, const char *text)
+{
+	struct str none = STR("");
+
+	smtp_session_end(cl->session, enhanced, str_from(text));
+	(void)smtp_session_run(cl->session, &none);
+	flush(cl);
+	close_after(cl);
+}
+
+static void
+want_mail(struct client *cl)
+{
+	static const struct smtp_verdict not_yours = { 550, "5.7.1",
+		STR_INIT("you may not send with this sender address") };
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
+	const struct config *c = cl->front->config;
+	const struct config_account *a = NULL;
+
+	/* submission: the sender must be an address of the account; the
+	 * null path is for receipts (RFC 6409, 5) */
+	if (smtp_session_is_authenticated(cl->session) &&
+	    mail->reverse_path.kind == ADDR_PATH) {
+		(void)config_find(c, mail->reverse_path.addr.local,
+		    mail->reverse_path.addr.domain, &a);
+		if (a == NULL ||
+		    !str_eq(a->name, smtp_session_account(cl->session))) {
+			smtp_session_mail_is(cl->session, &not_yours);
+			return;
+		}
+	}
+	smtp_session_mail_is(cl->session, NULL);
+}
+
+static void
+want_rcpt(struct client *cl)
+{
+	const struct smtp_rcpt *r = smtp_session_rcpt(cl->session);
+	const struct config *c = cl->front->config;
+	const struct config_account *a;
+
+	switch (config_find(c, r->addr.local,
+	    r->is_postmaster ? c->hostname : r->addr.domain, &a)) {
+	case RCPT_OK:
+		smtp_session_rcpt_is(cl->session, RCPT_LOCAL, NULL);
+		break;
+	case RCPT_NOUSER:
+		smtp_session_rcpt_is(cl->session, RCPT_UNKNOWN, NULL);
+		break;
+	case RCPT_NODOMAIN:
+		smtp_session_rcpt_is(cl->session, RCPT_FOREIGN, NULL);
+		break;
+	}
+}
+
+static void
+verdict_of(const struct err *e, struct smtp_verdict *v)
+{
+	LOG_ERROR("spool", F_ERR(e));
+	*v = e->kind == ERR_SPACE ?
+		 (struct smtp_verdict){ 452, "4.3.1",
+			 STR("no room now, try again later") } :
+		 (struct smtp_verdict){ 451, "4.3.0",
+			 STR("cannot take mail now, try again later") };
+}
+
+static void
+want_data(struct client *cl)
+{
+	struct smtp_verdict v;
+	struct err e;
+
+	spool_close(cl->front, &cl->spool);
+	if (spool_open(cl->front, &cl->spool, &e) == -1) {
+		verdict_of(&e, &v);
+		smtp_session_data_is(cl->session, &v);
+		return;
+	}
+	ev_timer_set(&cl->data,
+	    (double)cl->front->config->limits.smtp_data_ms / 1e3, 0.);
+	ev_timer_start(cl->front->loop, &cl->data);
+	smtp_session_data_is(cl->session, NULL);
+}
+
+static void
+want_chunk(struct client *cl)
+{
+	struct smtp_verdict v;
+	struct err e;
+
+	if (spool_write(cl->front, &cl->spool, smtp_session_chunk(cl->session),
+		&e) == -1) {
+		verdict_of(&e, &v);
+		smtp_session_chunk_is(cl->session, &v);
+	} else
+		smtp_session_chunk_is(cl->session, NULL);
+}
+
+static void
+want_delay(struct client *cl)
+{
+	unsigned ms = smtp_session_delay(cl->session);
+
+	/* on loopback nobody is kept waiting, but for the test's own wish */
+	if (cl->listener->no_limits && ms < 600000)
+		ms = 0;
+	cl->wait = WAIT_DELAY;
+	ev_timer_set(&cl->delay, ms / 1e3, 0.);
+	ev_timer_start(cl->front->loop, &cl->delay);
+}
+
+/* What the session wants and gets at once; false: it waits or is gone. */
+static bool
+serve(struct client *cl, enum smtp_want want)
+{
+	switch (want) {
+	case WANT_INPUT:
+		flush(cl);
+		cl->wait = WAIT_INPUT;
+		return false;
+	case WANT_FLUSH:
+		flush(cl);
+		if (conn_queued(cl->conn) == 0)
+			return true;
+		cl->wait = WAIT_DRAIN;
+		return false;
+	case WANT_CLOSE:
+		flush(cl);
+		close_after(cl);
+		return false;
+	case WANT_DELAY:
+		flush(cl);
+		want_delay(cl);
+		return false;
+	case WANT_STARTTLS:
+		flush(cl);
+		cl->wait = WAIT_TLS;
+		conn_start_tls(cl->conn, cl->front->tls);
+		return false;
+	case WANT_AUTH:
+		auth_step(cl);
+		flush(cl);
+		return cl->wait != WAIT_AUTH;
+	case WANT_AUTH_CANCEL:
+		auth_cancel(cl);
+		smtp_session_auth_cancelled(cl->session);
+		return true;
+	case WANT_MAIL:
+		want_mail(cl);
+		return true;
+	case WANT_RCPT:
+		want_rcpt(cl);
+		return true;
+	case WANT_DATA:
+		want_data(cl);
+		return true;
+	case WANT_CHUNK:
+		want_chunk(cl);
+		return true;
+	case WANT_DISCARD:
+		ev_timer_stop(cl->front->loop, &cl->data);
+		spool_close(cl->front, &cl->spool);
+		smtp_session_discarded(cl->session);
+		return true;
+	case WANT_DELIVER:
+		ev_timer_stop(cl->front->loop, &cl->data);
+		deliver_start(cl);
+		flush(cl);
+		return cl->wait != WAIT_DELIVER;
+	}
+	return false;
+}
+
+void
+client_run(struct client *cl)
+{
+	struct smtpd *f = cl->front;
+	uint32_t id = cl->id;
+	bool more = true;
+
+	if (cl->is_running)
+		return; /* an answer came at once: the loop below goes on */
+	cl->is_running = true;
+	log_set_sid(str_from(cl->cid));
+	ev_timer_again(f->loop, &cl->idle);
+	while (more) {
+		struct str in = conn_input(cl->conn);
+		size_t before = in.n;
+		enum smtp_want want = smtp_session_run(cl->session, &in);
+
+		conn_consume(cl->conn, before - in.n);
+		more = serve(cl, want);
+		if (idtable_get(&f->clients, id) == NULL) {
+			log_set_sid(STR(""));
+			return;
+		}
+	}
+	cl->is_running = false;
+	conn_pause(cl->conn, cl->wait != WAIT_INPUT);
+	log_set_sid(STR(""));
+}
+
+static void
+delay_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct client *cl = w->data;
+
+	smtp_session_delayed(cl->session);
+	cl->wait = WAIT_INPUT;
+	client_run(cl);
+}
+
+static void
+idle_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct client *cl = w->data;
+
+	if (cl->wait != WAIT_INPUT && cl->wait != WAIT_DRAIN) {
+		ev_timer_again(loop, w); /* it is we who keep it waiting */
+		return;
+	}
+	client_end(cl, "4.4.2", "timed out waiting for you");
+}
+
+static void
+data_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	client_end(w->data, "4.4.2", "the message took too long");
+}
+
+static void
+tls_is_up(struct client *cl)
+{
+	SSL *ssl = conn_ssl(cl->conn);
+
+	snprintf(cl->tls, sizeof(cl->tls), "%s %s", SSL_get_version(ssl),
+	    SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
+	cl->wait = WAIT_INPUT;
+	if (cl->listener->service == SERVICE_SUBMISSIONS) {
+		smtp_session_set_tls(cl->session, str_from(cl->tls), true);
+		smtp_session_greet(cl->session);
+	} else
+		smtp_session_tls_is_up(cl->session, str_from(cl->tls), true);
+	client_run(cl);
+}
+
+static void
+on_conn(struct conn *c, enum conn_event ev, void *user)
+{
+	struct client *cl = user;
+
+	switch (ev) {
+	case CONN_TLS_UP:
+		tls_is_up(cl);
+		break;
+	case CONN_INPUT:
+		if (cl->wait == WAIT_INPUT)
+			client_run(cl);
+		else
+			conn_pause(c, true);
+		break;
+	case CONN_DRAINED:
+		if (cl->wait == WAIT_DRAIN) {
+			cl->wait = WAIT_INPUT;
+			client_run(cl);
+		}
+		break;
+	case CONN_EOF:
+		/* a half-closed client still gets its answer */
+		if (cl->wait != WAIT_INPUT)
+			break;
+		/* FALLTHROUGH */
+	case CONN_CLOSED:
+		log_set_sid(str_from(cl->cid));
+		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
+		    F_CSTR("why",
+			ev == CONN_EOF ? "closed by client" : conn_why(c)));
+		log_set_sid(STR(""));
+		if (ev == CONN_CLOSED)
+			cl->conn = NULL;
+		client_free(cl);
+		break;
+	}
+}
+
+/* Refusals are events: with the sender, so that one can tell whose mail it
+ * was. */
+static void
+on_reply(void *arg, enum smtp_verb verb, int code, const char *enhanced,
+    struct str text)
+{
+	struct client *cl = arg;
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
+	struct buf from;
+
+	if (code < 400)
+		return;
+	buf_init(&from, 1024);
+	if (mail != NULL)
+		addr_print_path(&from, &mail->reverse_path);
+	LOG_INFO("smtp.reject", F_CSTR("command", smtp_verb_name(verb)),
+	    F_INT("code", code), F_CSTR("enhanced", enhanced),
+	    F_STR("text", text), F_STR("msgfrom", buf_str(&from)),
+	    F_CSTR("remote", cl->remote));
+	buf_release(&from);
+}
+
+static void
+init_timers(struct client *cl)
+{
+	ev_init(&cl->delay, delay_cb);
+	ev_init(&cl->data, data_cb);
+	ev_init(&cl->idle, idle_cb);
+	cl->idle.repeat = (double)cl->front->config->limits.smtp_read_ms / 1e3;
+	cl->delay.data = cl->data.data = cl->idle.data = cl;
+}
+
+static struct smtp_session *
+new_session(struct client *cl)
+{
+	const struct config *c = cl->front->config;
+	const struct daemon_listener *l = cl->listener;
+	struct smtp_options o = {
+		.kind = l->service == SERVICE_SMTP ? SMTP_MX : SMTP_SUBMISSION,
+		.hostname = c->hostname,
+		.local_ip = str_from(cl->local),
+		.peer_ip = str_from(cl->remote),
+		.cid = str_from(cl->cid),
+		.has_starttls = cl->front->tls != NULL,
+		.auth_without_tls = l->plain_login,
+		.is_localserve = c->error_localparts,
+		.limits = smtp_limits_default,
+		.on_reply = on_reply,
+		.arg = cl,
+	};
+
+	o.limits.max_size = c->limits.message_size;
+	o.limits.max_rcpts = c->limits.recipients;
+	return smtp_session_new(&o);
+}
+
+static void
+start(struct smtpd *f, const struct daemon_listener *l, int fd,
+    const char *remote)
+{
+	struct client *cl = xcalloc(1, sizeof(*cl));
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	int on = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	cl->front = f;
+	cl->listener = l;
+	cl->spool.fd = -1;
+	cl->number = ++f->counter;
+	str_copy(str_from(remote), cl->remote, sizeof(cl->remote));
+	if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
+		addr_text(&ss, cl->local, sizeof(cl->local));
+	cid_make(buf_str(&f->d.cid_key), cl->number, cl->cid);
+	cl->id = idtable_put(&f->clients, cl);
+	init_timers(cl);
+	log_set_sid(str_from(cl->cid));
+	LOG_INFO("connect", F_CSTR("remote", remote),
+	    F_CSTR("service", service_names[l->service]),
+	    F_INT("cid", cl->number));
+	log_set_sid(STR(""));
+	cl->session = new_session(cl);
+	cl->conn = conn_new(f->loop, fd, &f->timeouts, on_conn, cl);
+	if (l->service == SERVICE_SUBMISSIONS) {
+		cl->wait = WAIT_TLS;
+		conn_start_tls(cl->conn, f->tls);
+		return;
+	}
+	smtp_session_greet(cl->session);
+	client_run(cl);
+}
+
+static void
+refuse(int fd)
+{
+	static const char text[] =
+	    "421 4.3.2 too many connections, try again later\r\n";
+	ssize_t n =
+	    send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	(void)n;
+	close(fd);
+}
+
+void
+client_accept(struct smtpd *f, const struct daemon_listener *l)
+{
+	int rounds = 64; /* a burst must not starve those connected */
+
+	while (rounds-- > 0) {
+		struct sockaddr_storage ss;
+		socklen_t n = sizeof(ss);
+		char remote[64];
+		int fd = accept4(l->fd, (struct sockaddr *)&ss, &n,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd == -1) {
+			if (errno == EMFILE || errno == ENFILE)
+				LOG_ERROR(
+				    "accept", F_CSTR("err", strerror(errno)));
+			return;
+		}
+		addr_text(&ss, remote, sizeof(remote));
+		if (f->clients.live >= f->config->limits.connections) {
+			LOG_WARN("refused", F_CSTR("remote", remote),
+			    F_CSTR("why", "limits: connections"));
+			refuse(fd);
+			continue;
+		}
+		start(f, l, fd, remote);
+	}
+}

@@ -1,0 +1,111 @@
+/*
+ * smtpd - the SMTP front: connections, TLS and the dialogue (session.h),
+ * messages into a memfd or the spool, verdicts from each recipient's mda.
+ *
+ * A client waits for one thing at a time (client_wait); while it does, its
+ * input is paused, so what it pipelined stays in order.
+ */
+#ifndef SMTPD_H
+#define SMTPD_H
+
+#include "base/idtable.h"
+#include "service/config/config.h"
+#include "session.h"
+#include "system/daemon/daemon.h"
+#include "system/io/cid.h"
+#include "system/io/conn.h"
+
+#define SPOOL_MEMORY	   (1 << 20)  /* a message beyond it goes to disk */
+#define SPOOL_MEMORY_TOTAL (64 << 20) /* of all messages being received */
+
+enum client_wait {
+	WAIT_INPUT,
+	WAIT_DRAIN, /* the peer takes its replies too slowly */
+	WAIT_TLS,
+	WAIT_DELAY,
+	WAIT_AUTH,
+	WAIT_DELIVER,
+};
+
+struct spool {
+	int fd; /* -1: none */
+	bool is_memory;
+	uint64_t size;
+};
+
+struct smtpd;
+
+struct client {
+	struct smtpd *front;
+	uint32_t id;
+	struct conn *conn;
+	struct smtp_session *session;
+	const struct daemon_listener *listener;
+	enum client_wait wait;
+	struct spool spool;
+	unsigned jobs; /* deliveries without an answer */
+	bool is_running, is_slow_closing;
+	ev_timer delay, idle, data;
+	char remote[64], local[64], cid[CID_LEN + 1], tls[96];
+	uint64_t number;
+};
+
+/* A delivery under way: one recipient of one client's message. */
+struct job {
+	uint32_t id, client;
+	size_t rcpt;
+	struct job *next;
+	struct buf order; /* MSG_DELIVER, until it is sent */
+	int fd;		  /* the message, -1 once sent */
+};
+
+/* The mda of one account. */
+struct mda {
+	struct smtpd *front;
+	uint32_t id;
+	char *account;
+	int fd; /* -1: asked for, not yet there */
+	ev_io io;
+	struct job *waiting, **waiting_tail; /* not yet sent */
+	struct job *sent;
+	struct mda *next;
+};
+
+struct smtpd {
+	struct daemon d;
+	struct ev_loop *loop;
+	struct config *config;
+	SSL_CTX *tls;
+	struct idtable clients, jobs, mdas;
+	struct mda *mda_list;
+	uint64_t counter, spooled;
+	ev_io ctl, auth, listeners[DAEMON_MAX_LISTENERS];
+	int auth_fd;
+	bool stopping;
+	ev_timer stop_timer;
+	struct conn_timeouts timeouts;
+	char recv_buf[IPC_MAX];
+};
+
+/* client.c */
+void client_accept(struct smtpd *, const struct daemon_listener *);
+void client_run(struct client *); /* go on after an answer */
+void client_end(struct client *, const char *enhanced, const char *text);
+
+/* auth.c */
+void auth_step(struct client *);
+void auth_cancel(struct client *);
+void auth_message(struct smtpd *, struct ipc_msg *);
+void auth_lost(struct smtpd *);
+
+/* spool.c: the message while it is received */
+int spool_open(struct smtpd *, struct spool *, struct err *);
+int spool_write(struct smtpd *, struct spool *, struct str, struct err *);
+void spool_close(struct smtpd *, struct spool *);
+
+/* deliver.c: to the recipients' mdas */
+void deliver_start(struct client *);
+void deliver_mda_started(struct smtpd *, struct ipc_msg *);
+void deliver_forget(struct client *); /* the client is gone */
+
+#endif
