@@ -292,7 +292,8 @@ ended(struct quired *q, struct child *c, int status)
 	}
 	if (q->stopping)
 		return;
-	if (lived > STABLE_MS || clean)
+	/* a nursery that has done its forks ends cleanly, after a while */
+	if (lived > STABLE_MS || (clean && lived > 1000))
 		c->backoff_ms = 0;
 	if (!clean) {
 		c->restarts++;

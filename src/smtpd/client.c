@@ -393,7 +393,9 @@ new_session(struct client *cl)
 {
 	const struct config *c = cl->front->config;
 	const struct daemon_listener *l = cl->listener;
-	struct smtp_options o = {
+
+	/* borrowed by the session for its life */
+	cl->options = (struct smtp_options){
 		.kind = l->service == SERVICE_SMTP ? SMTP_MX : SMTP_SUBMISSION,
 		.hostname = c->hostname,
 		.local_ip = str_from(cl->local),
@@ -407,9 +409,9 @@ new_session(struct client *cl)
 		.arg = cl,
 	};
 
-	o.limits.max_size = c->limits.message_size;
-	o.limits.max_rcpts = c->limits.recipients;
-	return smtp_session_new(&o);
+	cl->options.limits.max_size = c->limits.message_size;
+	cl->options.limits.max_rcpts = c->limits.recipients;
+	return smtp_session_new(&cl->options);
 }
 
 static void

@@ -30,6 +30,26 @@ job_free(struct smtpd *f, struct job *j)
 	free(j);
 }
 
+static void
+log_delivered(struct client *cl, size_t rcpt, const struct smtp_verdict *v)
+{
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
+	struct buf to, from;
+
+	buf_init(&to, 1024);
+	buf_init(&from, 1024);
+	addr_print(&to, &mail->rcpts[rcpt].addr);
+	addr_print_path(&from, &mail->reverse_path);
+	log_set_sid(str_from(cl->cid));
+	LOG_INFO(v->code == 250 ? "delivered" : "undelivered",
+	    F_STR("rcpt", buf_str(&to)), F_STR("sender", buf_str(&from)),
+	    F_INT("size", mail->size), F_INT("code", v->code),
+	    F_STR("text", v->text));
+	log_set_sid(STR(""));
+	buf_release(&to);
+	buf_release(&from);
+}
+
 /* One recipient has its verdict; the last one lets the session go on. */
 static void
 finish(struct smtpd *f, struct job *j, const struct smtp_verdict *v)
@@ -40,6 +60,7 @@ finish(struct smtpd *f, struct job *j, const struct smtp_verdict *v)
 	job_free(f, j);
 	if (cl == NULL || cl->wait != WAIT_DELIVER)
 		return;
+	log_delivered(cl, rcpt, v);
 	smtp_session_result(cl->session, rcpt, v);
 	if (--cl->jobs > 0)
 		return;

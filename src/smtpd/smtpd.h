@@ -40,6 +40,7 @@ struct client {
 	uint32_t id;
 	struct conn *conn;
 	struct smtp_session *session;
+	struct smtp_options options;
 	const struct daemon_listener *listener;
 	enum client_wait wait;
 	struct spool spool;
