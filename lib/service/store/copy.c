@@ -45,16 +45,25 @@ copy_result_release(struct copy_result *r)
 }
 
 /* Keywords go by name; one the target has no room for is left behind. */
-static void
-map_keywords(struct copy *c, uint64_t used)
+static int
+map_keywords(struct copy *c, uint64_t used, struct err *e)
 {
+	struct err why = { 0 };
 	unsigned i, bit;
 
-	for (i = 0; i < c->src->v.nkeywords; i++)
-		if ((used >> i & 1) != 0 &&
-		    mailbox_keyword_define(
-			c->dst, c->src->v.keywords[i], &bit, NULL) == 0)
+	for (i = 0; i < c->src->v.nkeywords; i++) {
+		if ((used >> i & 1) == 0)
+			continue;
+		if (mailbox_keyword_define(
+			c->dst, c->src->v.keywords[i], &bit, &why) == 0)
 			c->kwmap[i] = 1ULL << bit;
+		else if (why.kind != ERR_PERM) {
+			if (e != NULL)
+				*e = why;
+			return -1;
+		}
+	}
+	return 0;
 }
 
 static uint64_t
@@ -69,8 +78,8 @@ map_bits(const struct copy *c, uint64_t kw)
 	return out;
 }
 
-static void
-collect(struct copy *c, const struct ranges *uids)
+static int
+collect(struct copy *c, const struct ranges *uids, struct err *e)
 {
 	struct view *v = &c->src->v;
 	uint64_t used = 0;
@@ -89,7 +98,7 @@ collect(struct copy *c, const struct ranges *uids)
 			c->v[c->n++].from = v->uid[row];
 			used |= v->kw[row];
 		}
-	map_keywords(c, used);
+	return map_keywords(c, used, e);
 }
 
 static void
@@ -273,7 +282,8 @@ mailbox_copy(struct mailbox *src, struct mailbox *dst,
 	*r = (struct copy_result){ .uidvalidity = dst->j.uidvalidity };
 	if (check(dst, e) == -1)
 		return -1;
-	collect(&c, uids);
+	if (collect(&c, uids, e) == -1)
+		goto done;
 	if (c.n == 0)
 		return 0;
 	if (fs_lock(dst->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) ==
@@ -307,9 +317,9 @@ lock_both(struct mailbox *src, struct mailbox *dst, struct err *e)
 	bool src_first = memcmp(src->j.mailboxid, dst->j.mailboxid, 16) < 0;
 	struct mailbox *a = src_first ? src : dst, *b = src_first ? dst : src;
 
-	if (mailbox_lock(a, e) == -1)
+	if (mailbox_lock_only(a, e) == -1)
 		return -1;
-	if (mailbox_lock(b, e) == -1) {
+	if (mailbox_lock_only(b, e) == -1) {
 		mailbox_unlock(a);
 		return -1;
 	}
@@ -423,7 +433,8 @@ mailbox_move(struct mailbox *src, struct mailbox *dst,
 		return -1;
 	if (memcmp(src->j.mailboxid, dst->j.mailboxid, 16) == 0)
 		return err_set(e, ERR_PERM, "source and target are the same");
-	collect(&c, uids);
+	if (collect(&c, uids, e) == -1)
+		goto done;
 	if (c.n == 0)
 		return 0;
 	if (fs_lock(dst->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) ==
@@ -509,7 +520,7 @@ mailbox_finish_moves(struct mailbox *dst, struct err *e)
 			return -1;
 		if (src == NULL) {
 			/* the source mailbox is gone, and with it the rest */
-			if ((rc = mailbox_lock(dst, e)) == 0) {
+			if ((rc = mailbox_lock_only(dst, e)) == 0) {
 				if (dst->v.nmoves > 0)
 					rc = move_done(
 					    dst, dst->v.moves[0].modseq, true);

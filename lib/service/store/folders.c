@@ -75,6 +75,26 @@ make_parts(int fd, struct err *e)
 	return step_sync(fd) == -1 ? err_sys(e, "sync folder") : 0;
 }
 
+/* A CREATE that failed must not leave a folder that is adopted later. */
+static void
+folder_unmake(struct account *a, const uint8_t id[16], const char *dir)
+{
+	static const char *const parts[] = { "cur", "new", "tmp", "quire" };
+	char tmp[64] = "quire/acct/tmp/";
+	size_t i;
+	int fd;
+
+	hex_id(id, tmp + strlen(tmp));
+	if (step_rename(a->rootfd, dir, a->rootfd, tmp) == -1 ||
+	    (fd = fs_open_dir(a->rootfd, tmp)) == -1)
+		return;
+	for (i = 0; i < 4; i++)
+		unlinkat(fd, parts[i], AT_REMOVEDIR);
+	unlinkat(fd, "maildirfolder", 0);
+	close(fd);
+	unlinkat(a->rootfd, tmp, AT_REMOVEDIR);
+}
+
 int
 folder_make(
     struct account *a, const uint8_t id[16], const char *dir, struct err *e)
@@ -90,10 +110,14 @@ folder_make(
 	close(fd);
 	if (rc == -1)
 		return -1;
-	/* Makes the folder durable under its name. */
-	if (step_rename(a->rootfd, tmp, a->rootfd, dir) == -1 ||
-	    step_sync(a->rootfd) == -1)
+	if (step_rename(a->rootfd, tmp, a->rootfd, dir) == -1)
 		return err_sys(e, "make folder %s", dir);
+	/* Makes the folder durable under its name. */
+	if (step_sync(a->rootfd) == -1) {
+		err_sys(e, "make folder %s", dir);
+		folder_unmake(a, id, dir);
+		return -1;
+	}
 	return 0;
 }
 
@@ -102,6 +126,7 @@ create_one(struct account *a, struct str name, unsigned use, struct err *e)
 {
 	struct node node = { .use = use };
 	char dir[NAME_LEN + 1];
+	bool was_there;
 	int rc;
 
 	if (!account_dir(name, dir)) {
@@ -112,7 +137,8 @@ create_one(struct account *a, struct str name, unsigned use, struct err *e)
 	node.uidvalidity = account_next_uidvalidity(a);
 	node.name = str_dup(name);
 	/* a folder of that name left by a stopped CREATE is as good */
-	rc = dir_exists(a, dir) ? 0 : folder_make(a, node.id, dir, e);
+	was_there = dir_exists(a, dir);
+	rc = was_there ? 0 : folder_make(a, node.id, dir, e);
 	if (rc == 0) {
 		op_mbox_pack(&a->ops, &node);
 		op_begin(&a->ops, OP_SUB, 0);
@@ -120,8 +146,8 @@ create_one(struct account *a, struct str name, unsigned use, struct err *e)
 		op_end(&a->ops);
 		/* Makes true that the mailbox exists, with its id. */
 		rc = account_append(a, true, e);
-		if (rc == -1)
-			unlinkat(a->rootfd, dir, AT_REMOVEDIR);
+		if (rc == -1 && !was_there)
+			folder_unmake(a, node.id, dir);
 	}
 	free(node.name);
 	return rc == -1 ? ACCOUNT_ERROR : ACCOUNT_OK;

@@ -277,7 +277,7 @@ settle_accounts(struct mailbox *m, struct err *e)
 }
 
 int
-mailbox_lock(struct mailbox *m, struct err *e)
+mailbox_lock_only(struct mailbox *m, struct err *e)
 {
 	int rc, tries;
 	bool salvaged = false, was_short;
@@ -309,6 +309,23 @@ mailbox_lock(struct mailbox *m, struct err *e)
 		journal_unlock(&m->j);
 	ops_clear(&m->ops);
 	return rc;
+}
+
+int
+mailbox_lock(struct mailbox *m, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (mailbox_lock_only(m, e) == -1)
+		return -1;
+	if (m->v.nmoves == 0)
+		return 0;
+	/* A mover died after its commit point. It takes both locks in their
+	 * order; when that fails now, the next writer tries again. */
+	mailbox_unlock(m);
+	if (mailbox_finish_moves(m, &why) == -1)
+		mailbox_log(m, 1, "store.move", why.text);
+	return mailbox_lock_only(m, e);
 }
 
 void
@@ -394,14 +411,12 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 			*e = why;
 	}
 	if (rc == 0 && !ro &&
-	    (!m->j.pub_ok || m->j.pub.end != m->j.end || m->v.nmoves > 0)) {
+	    (m->j.lag_since != 0 || !m->j.pub_ok || m->j.pub.end != m->j.end ||
+		m->v.nmoves > 0)) {
 		rc = mailbox_lock(m, e);
 		if (rc == 0)
 			mailbox_unlock(m);
 	}
-	if (rc == 0 && m->v.nmoves > 0 && !ro &&
-	    mailbox_finish_moves(m, &why) == -1)
-		mailbox_log(m, 1, "store.move", why.text);
 	if (rc == -1) {
 		mailbox_release(m);
 		return -1;

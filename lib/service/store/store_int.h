@@ -340,6 +340,8 @@ mailbox_open_dir(struct mailbox **, struct account *, int dirfd, bool readonly,
     uint32_t uidvalidity, const uint8_t mailboxid[16], struct err *);
 /* Byte 0 held and the view at the end of the journal. */
 int mailbox_lock(struct mailbox *, struct err *);
+/* The same without finishing MOVEs: for who holds another lock. */
+int mailbox_lock_only(struct mailbox *, struct err *);
 void mailbox_unlock(struct mailbox *);
 /* Append m->ops and apply them to the view; publishes. */
 int mailbox_append(struct mailbox *, uint16_t flags, bool bookkeeping,
