@@ -254,6 +254,7 @@ settle_accounts(struct mailbox *m, struct err *e)
 	struct journal *j = &m->j;
 	struct stat st;
 	uint64_t ino = m->v.ino != 0 ? m->v.ino : j->ino;
+	uint32_t i;
 
 	ops_clear(&m->ops);
 	if (fstat(j->fd, &st) == -1)
@@ -267,6 +268,9 @@ settle_accounts(struct mailbox *m, struct err *e)
 		op_words_pack(&m->ops, OP_BOOT, j->last_boot, UID_GAP_CUT);
 	if (j->was_salvaged)
 		op_words_pack(&m->ops, OP_FLOOR, journal_next_modseq(j), 0);
+	/* what was recorded of the directories holds no more */
+	for (i = 0; i < 2 && m->ops.n > 0; i++)
+		op_scan_pack(&m->ops, &(struct op_scan){ .dir = i });
 	if (m->ops.n > 0) {
 		if (mailbox_append(m, TXN_BOOT, false, true, e) == -1)
 			return -1;

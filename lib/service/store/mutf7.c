@@ -169,6 +169,17 @@ folder_to_dir(struct str name, struct buf *out)
 	return !out->full && out->n > start + 1 && out->n - start <= NAME_LEN;
 }
 
+static bool
+has_control(struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 127)
+			return true;
+	return false;
+}
+
 bool
 folder_from_dir(struct str dir, struct buf *out)
 {
@@ -193,7 +204,7 @@ folder_from_dir(struct str dir, struct buf *out)
 			part = str_sub(part, dot + 5, part.n);
 		}
 		if (!mutf7_decode(out, part)) {
-			if (!utf8_valid(whole))
+			if (!utf8_valid(whole) || has_control(whole))
 				return false;
 			buf_truncate(out, start);
 			buf_put(out, whole);
