@@ -99,6 +99,7 @@ run_create(struct session *s, const struct imap_command *c)
 void
 run_delete(struct session *s, const struct imap_command *c)
 {
+	const struct mailbox_info *info;
 	char name[STORE_MAX_NAME + 1];
 	enum account_result r;
 	struct err e = { 0 };
@@ -106,6 +107,12 @@ run_delete(struct session *s, const struct imap_command *c)
 
 	if (!normalize(s, c, c->mailbox, name, "NONEXISTENT"))
 		return;
+	info = account_find(s->account, str_from(name));
+	if (info != NULL && info->has_children) {
+		/* leaves only, so that nothing is orphaned by one command */
+		reply_account(s, c->tag, ACCOUNT_HASCHILDREN, &e);
+		return;
+	}
 	is_selected =
 	    s->mbox != NULL && str_eq(str_from(name), buf_str(&s->name));
 	r = account_delete(s->account, str_from(name), &e);

@@ -9,7 +9,6 @@
 #include <getopt.h>
 #include <limits.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +81,6 @@ main(int argc, char **argv)
 		}
 	if (!preauth || optind != argc - 1)
 		usage();
-	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	if (gethostname(host, sizeof(host) - 1) == 0)
 		start.hostname = host;

@@ -1,6 +1,7 @@
 #include "out.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,12 +14,17 @@ out_init(struct out *o, int fd, int write_ms)
 {
 	*o = (struct out){ .fd = fd, .write_ms = write_ms };
 	buf_init(&o->b, OUT_MAX);
+	o->fd_flags = fcntl(fd, F_GETFL);
+	if (o->fd_flags != -1)
+		fcntl(fd, F_SETFL, o->fd_flags | O_NONBLOCK);
 }
 
 void
 out_release(struct out *o)
 {
 	buf_release(&o->b);
+	if (o->fd_flags != -1)
+		fcntl(o->fd, F_SETFL, o->fd_flags);
 }
 
 /* True when fd takes bytes again before the deadline. */

@@ -3,8 +3,9 @@
  * the session waits for input, and never in the middle of anything that
  * could be taken back.
  *
- * A failed or late write makes the stream dead: everything after it is
- * swallowed, and the session ends at its next read.
+ * The descriptor is non-blocking meanwhile, so that a write never outlasts its
+ * deadline. A failed or late write makes the stream dead: everything after it
+ * is swallowed, and the session ends at its next read.
  */
 #ifndef IMAP_OUT_H
 #define IMAP_OUT_H
@@ -19,6 +20,7 @@
 
 struct out {
 	int fd;
+	int fd_flags; /* as they were */
 	int write_ms;
 	bool is_dead;
 	unsigned long flushes; /* what was said before one stands */

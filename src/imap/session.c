@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,15 @@ static const struct {
 };
 /* clang-format on */
 
+static const char *
+why_not_now(enum imap_verb verb)
+{
+	return verb == IMAP_LOGIN || verb == IMAP_AUTHENTICATE ||
+		       verb == IMAP_STARTTLS ?
+		   "already logged in" :
+		   "no mailbox is selected";
+}
+
 static void
 on_command(struct session *s, struct str text)
 {
@@ -203,10 +213,7 @@ on_command(struct session *s, struct str text)
 		reply_bad(s, c.tag, NULL, e.why, e.rest);
 		break;
 	case IMAP_WRONG_STATE:
-		reply_bad(s, c.tag, NULL,
-		    s->mbox == NULL ? "no mailbox is selected" :
-				      "already logged in",
-		    STR(""));
+		reply_bad(s, c.tag, NULL, why_not_now(c.verb), STR(""));
 		break;
 	case IMAP_BADCHARSET:
 		reply_no(s, c.tag, "BADCHARSET (US-ASCII UTF-8)", e.why);
@@ -318,6 +325,8 @@ imap_session_run(const struct imap_start *start)
 	struct imap_event e;
 	struct err err;
 
+	/* a client that went away is a failed write, not a signal */
+	signal(SIGPIPE, SIG_IGN);
 	session_init(&s, start);
 	if (account_open(&s.account, start->rootfd, &opts, &err) == -1)
 		greet_failed(&s, &err);
