@@ -65,6 +65,51 @@ open_auth(struct quire *q, struct err *e)
 	return fd;
 }
 
+int
+account_set_password(struct quire *q, const char *name, struct str password,
+    struct err *e)
+{
+	static const struct auth_cost usual = { 0 };
+	struct auth_record r;
+	struct arena a;
+	int fd = open_auth(q, e), rc = -1;
+
+	if (fd == -1)
+		return -1;
+	arena_init(&a, 65536);
+	if (auth_derive(&a, str_from(name), password, &usual, &r, e) == 0)
+		rc = auth_write(fd, &r, e);
+	arena_release(&a);
+	close(fd);
+	return rc;
+}
+
+int
+account_first_password(struct quire *q, const char *name,
+    struct str password, struct err *e)
+{
+	enum auth_found found = AUTH_ERROR;
+	struct auth_record r;
+	struct arena a;
+	int fd = open_auth(q, e);
+
+	if (fd == -1)
+		return -1;
+	arena_init(&a, 65536);
+	found = auth_read(&a, fd, str_from(name), &r, e);
+	arena_release(&a);
+	close(fd);
+	switch (found) {
+	case AUTH_FOUND:
+		return 0;
+	case AUTH_NO_RECORD:
+		return account_set_password(q, name, password, e);
+	case AUTH_ERROR:
+		break;
+	}
+	return -1;
+}
+
 /* With a configuration that has become wrong the file goes again. */
 static int
 check_or_undo(struct quire *q, const char *name)
@@ -198,9 +243,9 @@ remove_account(struct quire *q, const char *name)
 	if (unlinkat(q->dirfd, path, 0) == -1 || fs_sync_dir(q->dirfd) == -1)
 		return quire_fail(EX_IOERR, "%s: %s", path, strerror(errno));
 	fd = open_auth(q, &e);
-	if (fd != -1 && unlinkat(fd, name, 0) == -1 && errno != ENOENT)
-		rc = quire_fail(
-		    EX_IOERR, "password of %s: %s", name, strerror(errno));
+	if (fd != -1 && auth_remove(fd, str_from(name), &e) == -1)
+		rc = quire_fail(EX_IOERR, "password of %s: %s", name,
+		    e.text);
 	if (fd != -1)
 		close(fd);
 	printf("account %s removed; its mail is left where it is\n", name);

@@ -286,20 +286,6 @@ make_all(struct quire *q, struct local *l, struct err *e)
 	return rc;
 }
 
-static int
-first_password(struct quire *q, struct err *e)
-{
-	char *state = str_dup(q->config->state_dir), *path;
-	int rc = 0;
-
-	path = xasprintf("%s/auth/quire", state);
-	if (access(path, F_OK) == -1)
-		rc = account_set_password(q, "quire", STR("quirequire"), e);
-	free(path);
-	free(state);
-	return rc;
-}
-
 static void
 print_help(const struct local *l)
 {
@@ -356,7 +342,7 @@ cmd_localserve(struct quire *q, int argc, char **argv)
 		return quire_fail(EX_CANTCREAT, "%s: %s", l.path, e.text);
 	if ((rc = quire_config(q)) != 0)
 		return rc;
-	if (first_password(q, &e) == -1)
+	if (account_first_password(q, "quire", STR("quirequire"), &e) == -1)
 		return quire_fail(EX_CANTCREAT, "%s", e.text);
 	print_help(&l);
 	if (l.init_only)
