@@ -111,6 +111,7 @@ auth_message(struct smtpd *f, struct ipc_msg *m)
 
 	if (cl == NULL || cl->wait != WAIT_AUTH)
 		return;
+	log_set_sid(str_from(cl->cid));
 	if (m->type == MSG_AUTH_CHALLENGE && msg_unpack_blob(m, &data))
 		smtp_session_auth_is(
 		    cl->session, SMTP_AUTH_CHALLENGE, data, STR(""));
@@ -118,6 +119,7 @@ auth_message(struct smtpd *f, struct ipc_msg *m)
 		result(cl, &r);
 	else {
 		LOG_ERROR("auth.message", F_INT("type", m->type));
+		log_set_sid(STR(""));
 		return;
 	}
 	cl->wait = WAIT_INPUT;

@@ -5,7 +5,7 @@
 . "$SRCDIR/t/lib/flow.sh"
 flow_init 31000
 q() { as quire -C "$D" "$@"; }
-ok "init only" as quire localserve --dir "$D" --ip 127.0.0.1 \
+ok "init only" as "$T/bin/quire" localserve --dir "$D" --ip 127.0.0.1 \
     --port-offset "$P" --init-only
 ok "init again changes nothing" as quire localserve --dir "$D" --init-only
 like "config check" "$(q config check)" 'no errors, 1 domains, 1 accounts'
@@ -22,7 +22,7 @@ is "passwd from standard input" "$?" 0
 out=$(printf 'short\n' | q passwd bob 2>&1)
 like "short password refused" "$out" '8'
 ok "login of the new account" curl -s "imap://127.0.0.1:$IMAP/" \
-    -u bob@localhost:bobs-secret
+    -u bob@localhost:bobs-secret -o "$T/null"
 like "its special-use mailboxes" "$(curl -s "imap://127.0.0.1:$IMAP/" \
     -u bob@localhost:bobs-secret)" 'Sent'
 ok "mail for bob is bob's" sh -c "printf 'Subject: x\r\n\r\nhi\r\n' |
@@ -49,10 +49,14 @@ is "errors: exit status 78" "$?" 78
 like "file, line, column and the nearest word" "$out" \
     "^bad.conf:1:1: unknown word 'hostnam', did you mean 'hostname'"
 like "all errors at once" "$out" "^bad.conf:4:2: .*did you mean 'smtp'"
-out=$(q reload)
-like "reload refuses it and keeps the old one" "$out" 'not changed'
+out=$(q reload 2>&1)
+like "reload refuses it" "$out" "unknown word 'hostnam'"
+kill -HUP "$FLOW_PID"
+sleep 0.5
+like "SIGHUP refuses it and keeps the old one" "$(cat "$T/log")" \
+    'ev=reload.failed .*hostnam'
 ok "login still works" curl -s "imap://127.0.0.1:$IMAP/" \
-    -u quire@localhost:quirequire
+    -u quire@localhost:quirequire -o "$T/null"
 cat "$T/good.conf" >"$D/quire.conf"
 ok "reload of the repaired one" q reload
 out=$(as quire localserve --dir "$D" 2>&1)

@@ -26,29 +26,30 @@ ok "swaks delivers" send --from alice@example.org --to quire@localhost \
     --data "@$T/msg"
 f=$(ls "$MD"/new/* 2>/dev/null)
 is "one file in new/" "$(echo "$f" | wc -l)" 1
+cp "$f" "$T/stored"
 is "body is what was sent" "$(sed '1,/^$/d' "$f")" "$(sed '1,/^$/d' "$T/msg")"
 like "Return-Path" "$(sed -n 1p "$f")" '^Return-Path: <alice@example.org>'
 like "Delivered-To" "$(sed '/^$/q' "$f")" '^Delivered-To: quire@localhost'
-like "Received" "$(sed '/^$/q' "$f" | tr -d '\n\t')" \
-    'Received: from .*127\.0\.0\.1.* by localhost .*for <?quire@localhost'
+like "Received" "$(sed '/^$/q' "$f" | tr -d '\n')" \
+    'Received: from .*127\.0\.0\.1.*by localhost .*for <quire@localhost>'
 is "stored with LF" "$(grep -c "$(printf '\r')" "$f")" 0
 like "name has sizes" "$f" ',S=[0-9]+,W=[0-9]+$'
 like "S= is the size" "$f" ",S=$(stat -c %s "$f"),"
 
 got=$(curl -s "imap://127.0.0.1:$IMAP/INBOX;MAILINDEX=1" \
     -u quire@localhost:quirequire | tr -d '\r')
-is "curl reads the same over IMAP" "$got" "$(cat "$f")"
+is "curl reads the same over IMAP" "$got" "$(cat "$T/stored")"
 got=$(curl -s --cacert "$D/ca.pem" \
     "imaps://localhost:$IMAPS/INBOX;MAILINDEX=1" --resolve \
     "localhost:$IMAPS:127.0.0.1" -u quire@localhost:quirequire | tr -d '\r')
-is "and over TLS, certificate verified" "$got" "$(cat "$f")"
-ls "$MD"/new/* >/dev/null 2>&1
+is "and over TLS, certificate verified" "$got" "$(cat "$T/stored")"
+sleep 1
 is "SELECT moved it to cur/" "$(ls "$MD/cur" | wc -l)" 1
 
 ok "delivers under STARTTLS" send --from a@example.org --to b@example.net -tls \
     --data "@$T/msg"
 like "any address lands here, TLS is in Received" \
-    "$(cat "$MD"/new/* | tr -d '\n\t')" 'with ESMTPS .*TLSv1\.3'
+    "$(cat "$MD"/new/* | tr -d '\n')" 'with ESMTPS .*TLSv1\.3'
 ok "null sender" send --from '<>' --to quire@localhost --data "@$T/msg"
 ok "suffix after a separator" send --from a@x.example \
     --to quire+list@localhost --data "@$T/msg"

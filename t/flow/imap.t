@@ -26,12 +26,15 @@ User quire@localhost
 Pass quirequire
 SSLType None
 AuthMechs PLAIN
+
 IMAPStore far
 Account q
+
 MaildirStore near
 Path $T/local/
 Inbox $T/local/INBOX
 SubFolders Verbatim
+
 Channel c
 Far :far:
 Near :near:

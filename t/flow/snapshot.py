@@ -48,7 +48,7 @@ for name in names:
                     flags = sorted(f for f in m.group(1).split() if f.lower() != "\\recent")
                     print("  uid", re.search(r"UID (\d+)", head).group(1), "flags", " ".join(flags),
                           "size", re.search(r"RFC822.SIZE (\d+)", head).group(1),
-                          "date", re.search(r'INTERNALDATE "([^"]*)"', head).group(1)[:20],
+                          "date", re.search(r'INTERNALDATE "[ 0]*([^"]*) [-+]', head).group(1),
                           "body", len(text), sum(text) % 65521)
                 continue
             head, text = r[0].decode(), r[1]

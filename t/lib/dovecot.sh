@@ -8,9 +8,9 @@ DOVE=${PEERS:-$BUILDDIR/peers}
 
 # Run in a mount namespace in which the unpacked packages lie over /usr: the
 # machine itself stays as it is. Needs root; then works as the flow's uid.
-dovecot_in() {
+dovecot_in() (
 	# shellcheck disable=SC2016
-	unshare -m sh -c '
+	exec unshare -m sh -c '
 	D=$1 U=$2; shift 2
 	for d in lib bin sbin share; do
 		mount -t overlay overlay -o lowerdir="$D/usr/$d:/usr/$d" /usr/$d ||
@@ -18,7 +18,7 @@ dovecot_in() {
 	done
 	exec setpriv --reuid "$U" --regid "$U" --clear-groups "$@"
 	' sh "$DOVE" "$FLOW_UID" "$@"
-}
+)
 dovecot_possible() {
 	[ "$(id -u)" -eq 0 ] && [ -x "$DOVE/usr/sbin/dovecot" ] &&
 	    dovecot_in true 2>/dev/null

@@ -19,6 +19,16 @@ as() {
 	fi
 }
 
+# the same in place of this shell, so that its process id is the program's
+as_exec() {
+	if [ "$(id -u)" -eq 0 ]; then
+		HOME="$T/home" exec setpriv --reuid "$FLOW_UID" \
+		    --regid "$FLOW_UID" --clear-groups "$@"
+	else
+		HOME="$T/home" exec "$@"
+	fi
+}
+
 flow_init() {
 	T=$(mktemp -d "${TMPDIR:-/tmp}/quire-flow.XXXXXX") || exit 99
 	P=$((${1:-20000} + $$ % 997 * 10))
@@ -39,7 +49,7 @@ flow_init() {
 }
 
 flow_start() {
-	as quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" \
+	as_exec quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" \
 	    "$@" >"$T/out" 2>>"$T/log" &
 	FLOW_PID=$!
 	_n=0

@@ -10,7 +10,7 @@ fail() { T_N=$((T_N + 1)); T_BAD=$((T_BAD + 1)); echo "not ok $T_N - $1"; }
 diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
 ok() {
 	_w=$1; shift
-	if "$@"; then pass "$_w"; else fail "$_w"; diag "failed: $*"; fi
+	if "$@" >&2; then pass "$_w"; else fail "$_w"; diag "failed: $*"; fi
 }
 is() {
 	if [ "$2" = "$3" ]; then pass "$1"; else
