@@ -86,6 +86,9 @@ collect(struct copy *c, const struct ranges *uids, struct err *e)
 	size_t i, cap = 0;
 	uint32_t row;
 
+	/* flags as they are now, not as this session last saw them */
+	if (mailbox_follow(c->src, e) == -1)
+		return -1;
 	for (i = 0; i < uids->n; i++)
 		for (row = view_lower(v, uids->v[i].lo);
 		     row < v->shown && v->uid[row] <= uids->v[i].hi; row++) {
@@ -366,6 +369,10 @@ drop_gone(struct copy *c)
 
 		row = view_row(v, it->from);
 		if (row < v->n && (v->st[row] & ST_GHOST) == 0) {
+			/* what changed while we linked goes along; the name
+			 * keeps the letters it was given and follows later */
+			it->add.flags = v->flags[row];
+			it->add.kw = map_bits(c, v->kw[row]);
 			if (keep != i)
 				c->v[keep] = *it;
 			keep++;

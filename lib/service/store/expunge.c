@@ -130,7 +130,7 @@ uid_name(uint32_t uid, char out[16])
 	buf_release(&b);
 }
 
-static bool
+bool
 bury_name(struct mailbox *m, int dirfd, const char *from, uint32_t uid)
 {
 	char to[16];

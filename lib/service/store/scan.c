@@ -329,26 +329,31 @@ judge_stray(struct scan *s, struct stray *x)
 	x->file = NULL;
 }
 
-static int
-u64_cmp(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+struct gone_key {
+	uint64_t uhash;
+	uint32_t uid;
+};
 
-	return x < y ? -1 : x > y;
+static int
+gone_cmp(const void *va, const void *vb)
+{
+	const struct gone_key *a = va, *b = vb;
+
+	return a->uhash < b->uhash ? -1 : a->uhash > b->uhash;
 }
 
 /* Files of expunged messages are no new messages. */
-static uint64_t *
-gone_hashes(const struct view *v)
+static struct gone_key *
+gone_keys(const struct view *v)
 {
-	uint64_t *h = xreallocarray(NULL, v->ngone + 1, sizeof(*h));
+	struct gone_key *k = xreallocarray(NULL, v->ngone + 1, sizeof(*k));
 	size_t i;
 
 	for (i = 0; i < v->ngone; i++)
-		h[i] = v->gone[i].uhash;
+		k[i] = (struct gone_key){ v->gone[i].uhash, v->gone[i].uid };
 	if (v->ngone > 1)
-		qsort(h, v->ngone, sizeof(*h), u64_cmp);
-	return h;
+		qsort(k, v->ngone, sizeof(*k), gone_cmp);
+	return k;
 }
 
 static void
@@ -406,13 +411,15 @@ judge_duplicate(struct scan *s, struct stray *x, const struct stat *st)
 }
 
 static void
-judge_newcomer(struct scan *s, struct stray *x, const uint64_t *gone)
+judge_newcomer(struct scan *s, struct stray *x, const struct gone_key *gone)
 {
 	struct mailbox *m = s->m;
 	struct name n;
 	struct stat st;
 	uint64_t uhash;
 	uint32_t bhash, row;
+	const struct gone_key *known;
+	struct gone_key key;
 	bool is_young;
 
 	if (fstatat(x->dir == 1 ? m->newfd : m->curfd, x->file, &st,
@@ -427,9 +434,16 @@ judge_newcomer(struct scan *s, struct stray *x, const uint64_t *gone)
 		return;
 	}
 	name_hashes(n.base, &uhash, &bhash);
-	if (m->v.ngone > 0 &&
-	    bsearch(&uhash, gone, m->v.ngone, sizeof(*gone), u64_cmp) != NULL) {
-		put_aside(s, x, "file of an expunged message");
+	key.uhash = uhash;
+	known = m->v.ngone == 0 ?
+		    NULL :
+		    bsearch(&key, gone, m->v.ngone, sizeof(*gone), gone_cmp);
+	if (known != NULL) {
+		/* where sessions that still show it will look */
+		if (mailbox_expfd(m, NULL) == 0)
+			bury_name(m, x->dir == 1 ? m->newfd : m->curfd, x->file,
+			    known->uid);
+		s->is_unstable = true;
 		return;
 	}
 	/* registered while we read */
@@ -668,12 +682,12 @@ static int
 settle(struct scan *s, struct err *e)
 {
 	struct mailbox *m = s->m;
-	uint64_t *gone;
+	struct gone_key *gone;
 	size_t i, missing;
 
 	for (i = 0; i < s->nstrays; i++)
 		judge_stray(s, &s->strays[i]);
-	gone = gone_hashes(&m->v);
+	gone = gone_keys(&m->v);
 	for (i = 0; i < s->nstrays; i++)
 		if (s->strays[i].file != NULL)
 			judge_newcomer(s, &s->strays[i], gone);

@@ -380,6 +380,8 @@ int mailbox_mirror(struct mailbox *, unsigned n, struct err *);
 #define MIRROR_NOW 64
 /* Move files of expunged messages out of the way, at most n. */
 int mailbox_bury(struct mailbox *, unsigned n, struct err *);
+/* That file of an expunged message to exp/<uid>; false with errno. */
+bool bury_name(struct mailbox *, int dirfd, const char *from, uint32_t uid);
 int mailbox_expfd(struct mailbox *, struct err *);
 void mailbox_purge(struct mailbox *);
 /* stat-before and stat-after around own changes of a directory */

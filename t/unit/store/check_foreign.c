@@ -347,7 +347,6 @@ main(void)
 {
 	Suite *s = suite_create("foreign");
 	TCase *t = tcase_create("all");
-	SRunner *r;
 
 	tcase_add_checked_fixture(t, t_setup, t_teardown);
 	tcase_add_test(t, foreign_delivery);
@@ -361,9 +360,5 @@ main(void)
 	tcase_add_test(t, restored);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_set_tap(r, "-");
-	srunner_run_all(r, CK_SILENT);
-	srunner_free(r);
-	return 0;
+	return t_run(s);
 }

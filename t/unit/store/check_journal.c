@@ -395,7 +395,6 @@ main(void)
 {
 	Suite *s = suite_create("journal");
 	TCase *t = tcase_create("pure"), *d = tcase_create("disk");
-	SRunner *r;
 
 	tcase_add_loop_test(t, name_table, 0, N(names));
 	tcase_add_loop_test(t, name_ours, 0, 2);
@@ -411,9 +410,5 @@ main(void)
 	tcase_add_loop_test(d, repaired, 0, 24);
 	tcase_set_timeout(d, 120);
 	suite_add_tcase(s, d);
-	r = srunner_create(s);
-	srunner_set_tap(r, "-");
-	srunner_run_all(r, CK_SILENT);
-	srunner_free(r);
-	return 0;
+	return t_run(s);
 }

@@ -20,7 +20,7 @@
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
-static char t_root[256];
+static char t_base[200], t_root[256]; /* the base outlives failed tests */
 static int t_rootfd = -1;
 
 static int
@@ -44,13 +44,28 @@ t_teardown(void)
 static inline void
 t_setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(t_root, sizeof(t_root), "%s/quire-store-XXXXXX",
-	    tmp != NULL ? tmp : "/tmp");
+	snprintf(t_root, sizeof(t_root), "%s/XXXXXX", t_base);
 	ck_assert_ptr_nonnull(mkdtemp(t_root));
 	t_rootfd = open(t_root, O_RDONLY | O_DIRECTORY);
 	ck_assert_int_ne(t_rootfd, -1);
+}
+
+/* The end of every main(). */
+static inline int
+t_run(Suite *s)
+{
+	const char *tmp = getenv("TMPDIR");
+	SRunner *r = srunner_create(s);
+
+	snprintf(t_base, sizeof(t_base), "%s/quire-store-XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
+	if (mkdtemp(t_base) == NULL)
+		return 99;
+	srunner_set_tap(r, "-");
+	srunner_run_all(r, CK_SILENT);
+	srunner_free(r);
+	nftw(t_base, t_rm, 16, FTW_DEPTH | FTW_PHYS);
+	return 0;
 }
 
 static inline struct account *
