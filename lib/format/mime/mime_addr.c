@@ -39,7 +39,20 @@ add(struct list *l, const struct mime_addr *a)
 static bool
 is_word(unsigned char c)
 {
-	return c > ' ' && c != 127 && strchr("()<>,;:@\"", c) == NULL;
+	switch (c) {
+	case '(':
+	case ')':
+	case '<':
+	case '>':
+	case ',':
+	case ';':
+	case ':':
+	case '@':
+	case '"':
+	case 127:
+		return false;
+	}
+	return c > ' ';
 }
 
 static struct str

@@ -1,7 +1,5 @@
 #include "format/mime/mime_int.h"
 
-#include <string.h>
-
 struct str
 mime_or_empty(struct str s)
 {
@@ -18,7 +16,26 @@ mime_is_wsp(unsigned char c)
 bool
 mime_is_token(unsigned char c)
 {
-	return c > ' ' && c != 127 && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
+	switch (c) {
+	case '(':
+	case ')':
+	case '<':
+	case '>':
+	case '@':
+	case ',':
+	case ';':
+	case ':':
+	case '\\':
+	case '"':
+	case '/':
+	case '[':
+	case ']':
+	case '?':
+	case '=':
+	case 127:
+		return false;
+	}
+	return c > ' ';
 }
 
 /* comment = "(" *([FWS] ccontent) [FWS] ")"  RFC 5322, 3.2.2 */

@@ -151,6 +151,13 @@ join(struct piece *v, size_t n, size_t at, struct buf *bytes,
 	}
 }
 
+/* Nothing in it to decode: nearly all values. */
+static bool
+is_plain_text(struct str s)
+{
+	return utf8_is_ascii(s) && str_search(s, STR("=?")) == s.n;
+}
+
 static struct str
 decode(struct arena *a, struct piece *v, size_t n, size_t at)
 {
@@ -161,7 +168,9 @@ decode(struct arena *a, struct piece *v, size_t n, size_t at)
 	buf_init(&bytes, MIME_MAX_FIELD);
 	buf_init(&out, MIME_MAX_FIELD);
 	join(v, n, at, &bytes, &charset);
-	if (charset.p == NULL)
+	if (charset.p == NULL && is_plain_text(buf_str(&bytes)))
+		buf_put(&out, buf_str(&bytes));
+	else if (charset.p == NULL)
 		mime_words_decode(&out, buf_str(&bytes));
 	else {
 		cs = mime_charset_new(charset);

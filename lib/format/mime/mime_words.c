@@ -105,6 +105,19 @@ put_word(struct words *w, const struct word *word)
 	buf_release(&bytes);
 }
 
+static void
+put_unfolded(struct buf *out, struct str s)
+{
+	struct str line;
+
+	while (s.n > 0) {
+		str_cut(&s, '\n', &line);
+		while (line.n > 0 && line.p[line.n - 1] == '\r')
+			line.n--;
+		buf_put(out, line);
+	}
+}
+
 /* Text between words: unfolded; 8-bit text is UTF-8 or windows-1252. */
 static void
 put_text(struct words *w, struct str s)
@@ -115,6 +128,10 @@ put_text(struct words *w, struct str s)
 	end_run(w);
 	if (s.n == 0)
 		return;
+	if (utf8_is_ascii(s)) {
+		put_unfolded(w->out, s);
+		return;
+	}
 	cs = mime_charset_new(STR("us-ascii"));
 	while (s.n > 0) {
 		str_cut(&s, '\n', &line);

@@ -10,8 +10,10 @@
 #include "base/utf8.h"
 #include "base/xalloc.h"
 
-#define DEFAULT_MEMORY (19 << 20) /* with 2 passes: 13 ms */
-#define DEFAULT_PASSES 2
+#define DEFAULT_MEMORY	   (19 << 20) /* with 2 passes: 13 ms */
+#define DEFAULT_PASSES	   2
+#define MAX_CRYPT	   384 /* libxcrypt's limits for hash and password */
+#define MAX_CRYPT_PASSWORD 512
 
 static enum auth_answer
 answer(bool is_right)
@@ -30,12 +32,24 @@ check_argon2(struct str hash, struct str password)
 	    crypto_pwhash_str_verify(text, password.p, password.n) == 0);
 }
 
+/* libxcrypt's own entry tells errors by NULL, and sanitizers, whose wrapper
+ * of crypt_r() looks the library up too late, leave it alone. */
+static const char *
+run_crypt(const char *password, const char *hash, struct crypt_data *data)
+{
+#ifdef CRYPT_OUTPUT_SIZE
+	return crypt_rn(password, hash, data, (int)sizeof(*data));
+#else
+	return crypt_r(password, hash, data);
+#endif
+}
+
 /* crypt(3) takes strings: a password with a NUL has no hash there. */
 static enum auth_answer
 check_crypt(struct str hash, struct str password)
 {
 	struct crypt_data *data;
-	char text[CRYPT_OUTPUT_SIZE], pass[CRYPT_MAX_PASSPHRASE_SIZE];
+	char text[MAX_CRYPT], pass[MAX_CRYPT_PASSWORD];
 	const char *got;
 	enum auth_answer a = AUTH_CANNOT_CHECK;
 
@@ -44,7 +58,7 @@ check_crypt(struct str hash, struct str password)
 	if (str_has(password, '\0') || !str_copy(password, pass, sizeof(pass)))
 		return AUTH_WRONG;
 	data = xcalloc(1, sizeof(*data));
-	got = crypt_r(pass, text, data);
+	got = run_crypt(pass, text, data);
 	/* an error is a string that begins with "*" */
 	if (got != NULL && got[0] != '*')
 		a = answer(str_from(got).n == hash.n &&
