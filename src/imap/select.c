@@ -82,6 +82,13 @@ run_select(struct session *s, const struct imap_command *c)
 		reply_account(s, c->tag, r, &e);
 		return;
 	}
+	/* what others put there since the journal was written; a client that
+	 * only ever selects must see it, too */
+	if (mailbox_sync(s->mbox, true, &s->changes, &e) == -1) {
+		mailbox_close(&s->mbox);
+		reply_err(s, c->tag, &e);
+		return;
+	}
 	s->is_examine = examine || mailbox_is_readonly(s->mbox);
 	buf_clear(&s->name);
 	buf_puts(&s->name, name);
