@@ -29,7 +29,8 @@ void buf_putc(struct buf *, char);
 void buf_puts(struct buf *, const char *cstr);
 void buf_printf(struct buf *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void buf_vprintf(struct buf *, const char *fmt, va_list);
+void buf_vprintf(struct buf *, const char *fmt, va_list)
+    __attribute__((format(printf, 2, 0)));
 void buf_put_uint(struct buf *, uint64_t); /* decimal */
 /* Room for n more bytes at the end, or NULL (and full); then buf_grow(). */
 char *buf_reserve(struct buf *, size_t n);
