@@ -216,6 +216,7 @@ on_command(struct session *s, struct str text)
 		reply_bad(s, c.tag, NULL, why_not_now(c.verb), STR(""));
 		break;
 	case IMAP_BADCHARSET:
+		ranges_clear(&s->saved); /* RFC 5182, 2.1 */
 		reply_no(s, c.tag, "BADCHARSET (US-ASCII UTF-8)", e.why);
 		break;
 	}

@@ -366,7 +366,7 @@ static bool
 parse_zone(struct parse *p, struct date *d)
 {
 	bool west = cur_at(&p->c, '-');
-	int hhmm;
+	int hhmm = 0;
 
 	if (!cur_try(&p->c, '-') && !cur_byte(&p->c, '+'))
 		return false;

@@ -560,6 +560,32 @@ START_TEST(session_idle_wakes)
 }
 END_TEST
 
+static int
+unlink_first(const char *path, const struct stat *st, int flag, struct FTW *f)
+{
+	/* the first message filed is the smaller one */
+	if (flag == FTW_F && strstr(path, "/cur/") != NULL && st->st_size < 45)
+		return unlink(path) == 0 ? 1 : -1;
+	return 0;
+}
+
+/* A message whose file is gone: NO, and the others are served. */
+START_TEST(session_missing_file)
+{
+	struct run t;
+
+	run_begin(&t);
+	run_script(&t, TWO "C: a SELECT INBOX\nS: a OK\n");
+	ck_assert(nftw(t.dir, unlink_first, 16, FTW_PHYS) == 1);
+	run_script(&t,
+	    "C: b FETCH 1:2 (UID BODY.PEEK[TEXT])\n"
+	    "S: * 2 FETCH (UID 2 \nS: second\nS: b NO [EXPUNGEISSUED]\n"
+	    "N: * 1 FETCH\n"
+	    "C: c NOOP\nS: c OK\n");
+	run_end(&t);
+}
+END_TEST
+
 /* Limits: silence, a client that reads nothing, too many errors. */
 START_TEST(session_limits)
 {
@@ -597,6 +623,7 @@ START_TEST(session_limits)
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == IMAP_END_CLOSED);
 	close(t.c[0].fd);
 	buf_release(&t.c[0].got);
+	buf_release(&t.c[0].tag);
 	t.c[0].fd = -1;
 	run_end(&t);
 }
@@ -650,6 +677,7 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, session_scripts, 0, N(scripts));
 	tcase_add_test(t, session_idle_wakes);
+	tcase_add_test(t, session_missing_file);
 	tcase_add_test(t, session_limits);
 	tcase_add_test(t, session_takes_over);
 	suite_add_tcase(s, t);
