@@ -4,7 +4,7 @@
 #   dovecot_stop
 #   dovecot_run DIR PROGRAM ARG..   doveadm, dovecot-lda with that configuration
 # User quire, password quirequire. Needs `as` of flow.sh.
-DOVE=${PEERS:-$BUILDDIR/peers}
+DOVE=${PEERS:-$SRCDIR/build/peers}
 
 # Run in a mount namespace in which the unpacked packages lie over /usr: the
 # machine itself stays as it is. Needs root; then works as the flow's uid.

@@ -9,6 +9,10 @@
 # for root. Programs are copied to a place that uid can reach.
 FLOW_UID=65534 # nobody and nogroup: Dovecot wants names
 BUILDDIR=${BUILDDIR:-$SRCDIR/build}
+# daemons end without giving back what lives as long as they do; leaks are
+# looked for in unit tests
+ASAN_OPTIONS=detect_leaks=0
+export ASAN_OPTIONS
 
 as() {
 	if [ "$(id -u)" -eq 0 ]; then
