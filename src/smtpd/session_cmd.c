@@ -158,11 +158,29 @@ run_rcpt(struct smtp_session *s, const struct smtp_command *c)
 	s->want = WANT_RCPT;
 }
 
+/* The same address again is one delivery; LMTP owes a reply for each. */
+static bool
+has_rcpt(const struct smtp_session *s)
+{
+	const struct smtp_mail *m = &s->mail;
+	size_t i;
+
+	for (i = 0; i < m->n_rcpts && s->opt->kind != SMTP_LMTP; i++)
+		if (str_eq(m->rcpts[i].addr.local, s->rcpt.addr.local) &&
+		    str_eq_nocase(m->rcpts[i].addr.domain, s->rcpt.addr.domain))
+			return true;
+	return false;
+}
+
 static void
 add_rcpt(struct smtp_session *s)
 {
 	struct smtp_mail *m = &s->mail;
 
+	if (has_rcpt(s)) {
+		session_reply(s, 250, "2.1.5", STR("recipient ok"));
+		return;
+	}
 	if (m->n_rcpts == s->cap_rcpts) {
 		s->cap_rcpts = s->cap_rcpts == 0 ? 4 : s->cap_rcpts * 2;
 		m->rcpts =

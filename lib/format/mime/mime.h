@@ -45,7 +45,7 @@
 #define MIME_MAX_KEPT	  4194304    /* octets kept of all fields */
 #define MIME_MAX_ADDRS	  10000	     /* addresses kept of one field */
 #define MIME_MAX_PARAMS	  200	     /* parameters kept of one field */
-#define MIME_ARENA_MAX	  (32 << 20) /* what a parse takes at most */
+#define MIME_ARENA_MAX	  (16 << 20) /* what a parse takes at most */
 #define MIME_MAX_BOUNDARY 256	     /* RFC 2046 says 70; longer ones exist */
 
 /* --- addresses (RFC 5322, 3.4; IMAP's view, RFC 9051, 7.5.2) --- */

@@ -73,7 +73,7 @@ do_rcpt(struct host *h)
 
 	if (r->is_postmaster)
 		smtp_session_rcpt_is(h->s, RCPT_LOCAL, NULL);
-	else if (!str_eq(r->addr.domain, STR("here.example")))
+	else if (!str_eq_nocase(r->addr.domain, STR("here.example")))
 		smtp_session_rcpt_is(h->s, RCPT_FOREIGN, NULL);
 	else if (str_starts(r->addr.local, STR("unknown")))
 		smtp_session_rcpt_is(h->s, RCPT_UNKNOWN, NULL);
@@ -322,9 +322,16 @@ static const struct {
 	    HI HELLO OK1 OK2
 	    "452 4.5.3 only one recipient for a null sender" CID },
 	{ "too many recipients", SMTP_MX, 0,
-	    HELO MAIL RCPT RCPT RCPT RCPT RCPT RCPT,
+	    HELO MAIL
+	    "RCPT TO:<a@here.example>\r\nRCPT TO:<b@here.example>\r\n"
+	    "RCPT TO:<c@here.example>\r\nRCPT TO:<d@here.example>\r\n" RCPT
+	    "RCPT TO:<e@here.example>\r\n",
 	    HI HELLO OK1 OK2 OK2 OK2 OK2 OK2
 	    "452 4.5.3 too many recipients" CID },
+	{ "the same recipient twice", SMTP_MX, 0,
+	    HELO MAIL RCPT "RCPT TO:<joe@HERE.example>\r\nDATA\r\nx\r\n.\r\n",
+	    HI HELLO OK1 OK2 OK2 GO
+	    "<deliver <a@b.example> joe@here.example [x\r\n]>\r\n" ACC },
 	{ "recipient refused", SMTP_MX, 0,
 	    HELO MAIL "RCPT TO:<disabled@here.example>\r\n",
 	    HI HELLO OK1 "450 4.2.1 disabled" CID },
