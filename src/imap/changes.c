@@ -146,10 +146,10 @@ put_exists(struct session *s)
 
 /* Expunges first, one after another as their numbers are meant; then the
  * rest, whose numbers are those of the view as it is now. */
-static void
+static uint32_t
 put_changes(struct session *s)
 {
-	uint32_t n_new = 0, told = 0;
+	uint32_t n_new = 0, n_gone = 0, told = 0;
 	struct message m;
 	size_t i;
 
@@ -161,12 +161,17 @@ put_changes(struct session *s)
 		else if (c->kind == CHANGE_NEW)
 			n_new++;
 		else if (c->kind == CHANGE_EXPUNGED) {
+			n_gone++;
+			if (s->has_qresync)
+				continue;
 			out_puts(&s->out, "* ");
 			out_uint(&s->out, c->seq);
 			out_puts(&s->out, " EXPUNGE\r\n");
 			out_check(&s->out);
 		}
 	}
+	if (s->has_qresync && n_gone > 0)
+		put_vanished_changes(s);
 	if (n_new > 0)
 		put_exists(s);
 	for (i = 0; i < s->changes.n; i++) {
@@ -182,26 +187,27 @@ put_changes(struct session *s)
 		mailbox_get(s->mbox, seq, &m);
 		put_flags_update(s, seq, &m);
 	}
+	return n_gone;
 }
 
-void
+uint32_t
 changes_tell(struct session *s, bool may_expunge)
 {
 	struct err e;
 	size_t i;
 
 	if (s->mbox == NULL || s->is_over)
-		return;
+		return 0;
 	if (mailbox_sync(s->mbox, may_expunge, &s->changes, &e) == -1) {
 		/* the view stays as it was; the next command looks again */
 		session_log(s, 1, "imap.sync_failed", e.text);
-		return;
+		return 0;
 	}
 	for (i = 0; i < s->changes.n; i++)
 		if (s->changes.v[i].kind == CHANGE_UIDVALIDITY) {
 			session_bye(s, IMAP_END_CLOSED,
 			    "the mailbox was deleted or rebuilt");
-			return;
+			return 0;
 		}
-	put_changes(s);
+	return put_changes(s);
 }

@@ -88,6 +88,7 @@ finish(struct session *s, const struct imap_command *c,
 {
 	bool move = c->verb == IMAP_MOVE;
 	struct buf code;
+	uint32_t n;
 
 	if (r->n == 0) {
 		changes_tell(s, true);
@@ -99,9 +100,11 @@ finish(struct session *s, const struct imap_command *c,
 	if (move)
 		/* before the EXPUNGEs (RFC 6851, 4.3) */
 		reply_ok(s, STR(""), buf_cstr(&code), "moved");
-	changes_tell(s, true);
-	reply_ok(s, c->tag, move ? NULL : buf_cstr(&code),
-	    move ? "MOVE done" : "COPY done");
+	n = changes_tell(s, true);
+	if (move)
+		reply_expunged(s, c->tag, n, "MOVE done");
+	else
+		reply_ok(s, c->tag, buf_cstr(&code), "COPY done");
 	buf_release(&code);
 }
 

@@ -309,6 +309,17 @@ plan(struct run *r)
 		condstore_enable(r->s);
 }
 
+/* RFC 7162, 3.2.6 */
+static void
+put_vanished(struct run *r)
+{
+	struct ranges uids;
+
+	set_uids(r->s, &r->f->set, &uids);
+	put_vanished_earlier(r->s, &uids, r->f->changedsince);
+	ranges_release(&uids);
+}
+
 void
 run_fetch(struct session *s, const struct imap_command *c)
 {
@@ -317,7 +328,7 @@ run_fetch(struct session *s, const struct imap_command *c)
 	uint32_t seq;
 	size_t i;
 
-	if (c->u.fetch.vanished) {
+	if (c->u.fetch.vanished && !s->has_qresync) {
 		reply_bad(s, c->tag, NULL, "QRESYNC was not enabled", STR(""));
 		return;
 	}
@@ -327,6 +338,8 @@ run_fetch(struct session *s, const struct imap_command *c)
 		return;
 	}
 	plan(&r);
+	if (r.f->vanished)
+		put_vanished(&r);
 	msg_init(&r.msg, s);
 	ranges_init(&r.seen, SET_MAX);
 	for (i = 0; i < seqs.n && !s->is_over; i++)

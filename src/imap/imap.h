@@ -37,6 +37,7 @@ struct session {
 	bool is_utf8; /* IMAP4rev2 or UTF8=ACCEPT */
 	bool is_rev2;
 	bool has_condstore;
+	bool has_qresync;
 
 	/* the selected mailbox */
 	struct mailbox *mbox; /* NULL: authenticated state */
@@ -70,6 +71,9 @@ void
 reply_no(struct session *, struct str tag, const char *code, const char *text);
 void reply_bad(struct session *, struct str tag, const char *code,
     const char *why, struct str rest);
+/* OK after an expunge: with HIGHESTMODSEQ where RFC 7162, 3.2.7 wants it */
+void
+reply_expunged(struct session *, struct str tag, uint32_t n, const char *text);
 /* NO for a failure of the store. */
 void reply_err(struct session *, struct str tag, const struct err *);
 /* The same for a verdict of the account that is not OK. */
@@ -80,7 +84,8 @@ bool capability_is_on(struct session *, struct str name);
 
 /* ---- changes.c: what the server says unasked (RFC 9051, 7.3) ---- */
 /* Bring the selected mailbox up to date and tell the client. */
-void changes_tell(struct session *, bool may_expunge);
+/* How many expunges were told. */
+uint32_t changes_tell(struct session *, bool may_expunge);
 /* "* 2 FETCH (UID 7 FLAGS (..) MODSEQ (..))" */
 void put_flags_update(struct session *, uint32_t seq, const struct message *);
 /* "FLAGS (\Seen x)" */
@@ -102,8 +107,18 @@ bool set_resolve(struct session *, const struct imap_set *, bool is_uid,
  * messages of the view in UIDs is nothing else. */
 void
 set_to_uids(struct session *, const struct ranges *seqs, struct ranges *uids);
+/* The UIDs that a set names, there or not. */
+void set_uids(struct session *, const struct imap_set *, struct ranges *uids);
 bool set_has_ghost(struct session *, const struct ranges *seqs);
 #define SET_MAX 4000000 /* ranges */
+
+/* ---- qresync.c ---- */
+void put_vanished_changes(struct session *);
+/* Of these UIDs those that left after a mod-sequence, or may have. */
+void put_vanished_earlier(
+    struct session *, const struct ranges *uids, uint64_t since);
+/* The parameter of SELECT, after all its other responses. */
+void qresync_select(struct session *, const struct imap_qresync *);
 
 /* ---- commands ---- */
 void run_select(struct session *, const struct imap_command *);

@@ -46,8 +46,7 @@ glob(struct str p, struct str name)
 
 /* INBOX is matched without case (RFC 9051, 5.1). */
 static bool
-match_pattern(struct session *s, struct str reference, struct str pattern,
-    struct str name)
+match_pattern(struct str reference, struct str pattern, struct str name)
 {
 	struct buf b;
 	struct str inbox = STR("INBOX");
@@ -73,12 +72,12 @@ match_pattern(struct session *s, struct str reference, struct str pattern,
 }
 
 static bool
-matches(struct session *s, const struct imap_list *l, struct str name)
+matches(const struct imap_list *l, struct str name)
 {
 	size_t i;
 
 	for (i = 0; i < l->patterns.n; i++)
-		if (match_pattern(s, l->reference, l->patterns.v[i], name))
+		if (match_pattern(l->reference, l->patterns.v[i], name))
 			return true;
 	return false;
 }
@@ -190,7 +189,7 @@ list_all(struct session *s, const struct imap_list *l)
 		bool selected = is_selected(l, &v[i]), child = false;
 		struct mailbox_info one = v[i];
 
-		if (!matches(s, l, v[i].name))
+		if (!matches(l, v[i].name))
 			continue;
 		if (l->select_recursive)
 			child = has_selected_child(l, v, n, i);
@@ -216,7 +215,7 @@ lsub_all(struct session *s, const struct imap_list *l)
 	for (i = 0; i < n; i++) {
 		struct mailbox_info one = v[i];
 
-		if (!matches(s, l, one.name))
+		if (!matches(l, one.name))
 			continue;
 		if (!one.is_subscribed) {
 			if (!str_ends(l->patterns.v[0], STR("%")) ||

@@ -211,6 +211,9 @@ run_enable(struct session *s, const struct imap_command *c)
 		} else if (str_eq_nocase(names->v[i], STR("UTF8=ACCEPT"))) {
 			s->is_utf8 = true;
 			put_enabled(s, "UTF8=ACCEPT");
+		} else if (str_eq_nocase(names->v[i], STR("QRESYNC"))) {
+			s->has_qresync = condstore = true;
+			put_enabled(s, "QRESYNC");
 		} else if (str_eq_nocase(names->v[i], STR("CONDSTORE"))) {
 			condstore = true;
 			put_enabled(s, "CONDSTORE");

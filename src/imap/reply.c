@@ -41,6 +41,22 @@ reply_no(struct session *s, struct str tag, const char *code, const char *text)
 }
 
 void
+reply_expunged(struct session *s, struct str tag, uint32_t n, const char *text)
+{
+	struct buf code;
+
+	if (n == 0 || !s->has_qresync || s->mbox == NULL) {
+		reply_ok(s, tag, NULL, text);
+		return;
+	}
+	buf_init(&code, 100);
+	buf_puts(&code, "HIGHESTMODSEQ ");
+	buf_put_uint(&code, mailbox_counts(s->mbox)->highestmodseq);
+	reply_ok(s, tag, buf_cstr(&code), text);
+	buf_release(&code);
+}
+
+void
 reply_bad(struct session *s, struct str tag, const char *code, const char *why,
     struct str rest)
 {
@@ -142,6 +158,7 @@ static const char *const capabilities[] = {
 	"NAMESPACE",
 	"ID",
 	"CONDSTORE",
+	"QRESYNC",
 	"STATUS=SIZE",
 	"SAVEDATE",
 	"WITHIN",

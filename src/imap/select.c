@@ -61,7 +61,7 @@ run_select(struct session *s, const struct imap_command *c)
 	const char *why;
 	struct err e = { 0 };
 
-	if (c->u.select.has_qresync) {
+	if (c->u.select.has_qresync && !s->has_qresync) {
 		reply_bad(s, c->tag, NULL, "QRESYNC was not enabled", STR(""));
 		return;
 	}
@@ -93,6 +93,8 @@ run_select(struct session *s, const struct imap_command *c)
 	buf_clear(&s->name);
 	buf_puts(&s->name, name);
 	put_selected(s);
+	if (c->u.select.has_qresync)
+		qresync_select(s, &c->u.select.qresync);
 	reply_ok(s, c->tag, s->is_examine ? "READ-ONLY" : "READ-WRITE",
 	    examine ? "EXAMINE done" : "SELECT done");
 }
@@ -139,6 +141,7 @@ run_expunge(struct session *s, const struct imap_command *c)
 {
 	struct ranges seqs, uids;
 	struct err e;
+	uint32_t n;
 	int rc = 0;
 
 	if (s->is_examine) {
@@ -156,9 +159,9 @@ run_expunge(struct session *s, const struct imap_command *c)
 	if (uids.n > 0)
 		rc = mailbox_expunge(s->mbox, &uids, &e);
 	ranges_release(&uids);
-	changes_tell(s, true);
+	n = changes_tell(s, true);
 	if (rc == -1)
 		reply_err(s, c->tag, &e);
 	else
-		reply_ok(s, c->tag, NULL, "EXPUNGE done");
+		reply_expunged(s, c->tag, n, "EXPUNGE done");
 }

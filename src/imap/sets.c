@@ -82,6 +82,27 @@ set_resolve(struct session *s, const struct imap_set *set, bool is_uid,
 }
 
 void
+set_uids(struct session *s, const struct imap_set *set, struct ranges *uids)
+{
+	uint32_t count = mailbox_count(s->mbox), last = 1;
+	struct message m;
+	struct range r;
+	size_t i;
+
+	ranges_init(uids, SET_MAX);
+	if (count > 0) {
+		mailbox_get(s->mbox, count, &m);
+		last = m.uid;
+	}
+	for (i = 0; set->is_saved && i < s->saved.n; i++)
+		ranges_add(uids, s->saved.v[i].lo, s->saved.v[i].hi);
+	for (i = 0; i < set->n; i++) {
+		r = order(&set->v[i], last);
+		ranges_add(uids, r.lo, r.hi);
+	}
+}
+
+void
 set_to_uids(struct session *s, const struct ranges *seqs, struct ranges *uids)
 {
 	struct message m;

@@ -514,7 +514,19 @@ static const struct script {
 	"C: e SELECT {200000+}\nS: e BAD [TOOBIG]\nS: * BYE\n" },
 { "not enabled",
 	"C: a SELECT INBOX (QRESYNC (1 2))\nS: a BAD\n"
-	"C: b ENABLE QRESYNC\nS: * ENABLED^\nS: b OK\n" },
+	"C: b ENABLE FOO\nS: * ENABLED^\nS: b OK\n" },
+/* RFC 7162, 3.2 */
+{ "qresync",
+	TWO
+	"C: p3 APPEND INBOX {11+}^a: b^^c^\nS: p3 OK\n"
+	"C: p4 APPEND INBOX {11+}^a: b^^d^\nS: p4 OK\n"
+	"C: a ENABLE QRESYNC\nS: * ENABLED QRESYNC^\nS: a OK\n"
+	"C: b SELECT INBOX (QRESYNC (1 1))\nS: * 4 EXISTS\nS: b OK\nN: FETCH\nN: VANISHED\n"
+	"C: c STORE 2 +FLAGS.SILENT \\Deleted\nS: c OK\n"
+	"C: d EXPUNGE\nS: * VANISHED 2^\nS: d OK [HIGHESTMODSEQ \nN: EXPUNGE^\n"
+	"C: e MOVE 2 Sent\nS: * OK [COPYUID \nS: * VANISHED 3^\nS: e OK [HIGHESTMODSEQ \n"
+	"C: f UID FETCH 1:9 (FLAGS) (CHANGEDSINCE 1 VANISHED)\nS: * VANISHED (EARLIER) 2:3^\nS: * 1 FETCH (UID 1 FLAGS (\nS: MODSEQ (\nS: * 2 FETCH (UID 4\nS: f OK\n"
+	"C: g UID FETCH 1:9 (FLAGS) (CHANGEDSINCE 9000000000000000000 VANISHED)\nS: g OK\nN: VANISHED\n" },
 };
 /* clang-format on */
 
@@ -524,6 +536,51 @@ START_TEST(session_scripts)
 
 	run_begin(&t);
 	run_script(&t, scripts[_i].text);
+	run_end(&t);
+}
+END_TEST
+
+/* The answer holds "[NAME number]"; take the number. */
+static unsigned long long
+code_number(struct client *c, const char *name)
+{
+	const char *at = strstr(buf_cstr(&c->got), name);
+
+	ck_assert(at != NULL);
+	return strtoull(at + strlen(name) + 1, NULL, 10);
+}
+
+/* A client that was away learns what it missed; with sequence match data
+ * only what it cannot know (RFC 7162, 3.2.5). */
+START_TEST(session_qresync)
+{
+	unsigned long long validity, modseq;
+	struct run t;
+	struct buf b;
+
+	run_begin(&t);
+	run_script(&t,
+	    TWO "C: p3 APPEND INBOX {11+}^a: b^^c^\nS: p3 OK\n"
+		"C: a ENABLE QRESYNC\nS: a OK\nC: b SELECT INBOX\nS: b OK\n");
+	validity = code_number(&t.c[0], "UIDVALIDITY");
+	modseq = code_number(&t.c[0], "HIGHESTMODSEQ");
+	run_script(&t, "C: c STORE 2 +FLAGS.SILENT \\Deleted\nS: c OK\n"
+		       "C: d EXPUNGE\nS: d OK\n"
+		       "C: e STORE 2 +FLAGS.SILENT \\Flagged\nS: e OK\n");
+	buf_init(&b, 4096);
+	buf_printf(&b,
+	    "C: f SELECT INBOX (QRESYNC (%llu %llu))\n"
+	    "S: * VANISHED (EARLIER) 2^\nS: * 2 FETCH (UID 3 FLAGS (\\Flagged\n"
+	    "S: f OK\nN: * 1 FETCH\n"
+	    "C: g SELECT INBOX (QRESYNC (%llu %llu 3:9))\n"
+	    "S: * 2 FETCH (UID 3\nS: g OK\nN: VANISHED\n"
+	    "C: h SELECT INBOX (QRESYNC (%llu %llu 1:9 (1,2 1,3)))\n"
+	    "S: * 2 FETCH\nS: h OK\nN: VANISHED\n"
+	    "C: i SELECT INBOX (QRESYNC (%llu 9000000000000000000))\n"
+	    "S: i OK\nN: VANISHED\nN: FETCH\n",
+	    validity, modseq, validity, modseq, validity, modseq, validity);
+	run_script(&t, buf_cstr(&b));
+	buf_release(&b);
 	run_end(&t);
 }
 END_TEST
@@ -676,6 +733,7 @@ main(void)
 	signal(SIGPIPE, SIG_IGN);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, session_scripts, 0, N(scripts));
+	tcase_add_test(t, session_qresync);
 	tcase_add_test(t, session_idle_wakes);
 	tcase_add_test(t, session_missing_file);
 	tcase_add_test(t, session_limits);
