@@ -116,7 +116,8 @@ bool sasl_scram_verify(const struct sasl_scram *, struct str password);
 
 /* OpaqueString (RFC 8265, 4.2); false if it is not one. */
 bool sasl_prep_password(struct buf *out, struct str);
-/* UsernameCaseMapped (RFC 8265, 3.3), without the bidi rule. */
+/* UsernameCaseMapped (RFC 8265, 3.3) without the bidi rule, which an address
+ * of a Hebrew name at a Latin domain would break. */
 bool sasl_prep_username(struct buf *out, struct str);
 
 #endif
