@@ -24,8 +24,8 @@ make_key(struct authd *a, struct str account, struct str record,
 
 		le64_put(n, parts[i].n);
 		crypto_generichash_update(&st, n, sizeof(n));
-		crypto_generichash_update(&st,
-		    (const unsigned char *)parts[i].p, parts[i].n);
+		crypto_generichash_update(
+		    &st, (const unsigned char *)parts[i].p, parts[i].n);
 	}
 	crypto_generichash_final(&st, key, 32);
 	sodium_memzero(&st, sizeof(st));
@@ -38,8 +38,8 @@ slot_of(struct authd *a, const unsigned char key[32])
 }
 
 bool
-cache_has(struct authd *a, struct str account, struct str record,
-    struct str password)
+cache_has(
+    struct authd *a, struct str account, struct str record, struct str password)
 {
 	unsigned char key[32];
 	struct cache_slot *s;
@@ -50,8 +50,8 @@ cache_has(struct authd *a, struct str account, struct str record,
 }
 
 void
-cache_put(struct authd *a, struct str account, struct str record,
-    struct str password)
+cache_put(
+    struct authd *a, struct str account, struct str record, struct str password)
 {
 	unsigned char key[32];
 	struct cache_slot *s;

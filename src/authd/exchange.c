@@ -76,8 +76,11 @@ static void
 reply(struct daemon_peer *front, uint32_t conn, uint8_t verdict,
     struct str account, struct str login, struct str final)
 {
-	struct msg_auth_result r = { .verdict = verdict, .account = account,
-		.login = login, .text = STR(""), .final = final };
+	struct msg_auth_result r = { .verdict = verdict,
+		.account = account,
+		.login = login,
+		.text = STR(""),
+		.final = final };
 	struct buf b;
 
 	buf_init(&b, IPC_MAX);
@@ -115,14 +118,13 @@ accepted(struct authd *a, struct exchange *x)
 		v = AUTH_TEMP;
 	reply(x->front, x->conn, (uint8_t)v, str_from(x->account),
 	    str_from(x->login),
-	    x->front->kind == PROG_IMAPD ? STR("") :
-					     sasl_server_data(x->sasl));
+	    x->front->kind == PROG_IMAPD ? STR("") : sasl_server_data(x->sasl));
 	drop(a, x);
 }
 
 static void
-refused(struct authd *a, struct exchange *x, enum auth_verdict v,
-    const char *why)
+refused(
+    struct authd *a, struct exchange *x, enum auth_verdict v, const char *why)
 {
 	/* for fail2ban; the name is the client's, so it is escaped */
 	LOG_INFO("login.failed", F_CSTR("username", x->login),
@@ -155,14 +157,14 @@ identify(struct authd *a, struct exchange *x)
 
 	str_copy(sasl_server_user(x->sasl), x->login, sizeof(x->login));
 	acc = config_login(a->config, str_from(x->login));
-	str_copy(acc == NULL ? STR("") : acc->name, x->account,
-	    sizeof(x->account));
+	str_copy(
+	    acc == NULL ? STR("") : acc->name, x->account, sizeof(x->account));
 	return acc;
 }
 
 static void
-ask_userdb(struct authd *a, struct exchange *x,
-    const struct config_account *acc)
+ask_userdb(
+    struct authd *a, struct exchange *x, const struct config_account *acc)
 {
 	struct msg_user_query q = { .name = acc->user,
 		.password = sasl_server_password(x->sasl),
@@ -192,11 +194,11 @@ load(struct authd *a, struct exchange *x, const struct config_account *acc)
 	x->record = (struct auth_record){ 0 };
 	arena_clear(&x->arena);
 	if (acc != NULL && acc->password_source == PASSWORD_OWN)
-		found = auth_read(&x->arena, a->d.auth_dir, acc->name,
-		    &x->record, &e);
+		found = auth_read(
+		    &x->arena, a->d.auth_dir, acc->name, &x->record, &e);
 	if (found == AUTH_ERROR) {
-		LOG_ERROR("auth.record", F_CSTR("account", x->account),
-		    F_ERR(&e));
+		LOG_ERROR(
+		    "auth.record", F_CSTR("account", x->account), F_ERR(&e));
 		refused(a, x, AUTH_TEMP, "its record cannot be read");
 	}
 	if (found == AUTH_FOUND && x->record.is_disabled)
@@ -244,10 +246,10 @@ want_scram(struct authd *a, struct exchange *x)
 
 	if (found != AUTH_ERROR)
 		advance(a, x,
-		    sasl_server_looked_up(x->sasl,
-			found == AUTH_FOUND && x->record.has_scram ?
-			    &x->record.scram :
-			    NULL));
+		    sasl_server_looked_up(
+			x->sasl, found == AUTH_FOUND && x->record.has_scram ?
+				     &x->record.scram :
+				     NULL));
 }
 
 static void
@@ -276,7 +278,7 @@ advance(struct authd *a, struct exchange *x, enum sasl_step step)
 	case SASL_BAD:
 		refused(a, x, AUTH_BAD,
 		    x->account[0] == '\0' ? "no such account" :
-					      "wrong password");
+					    "wrong password");
 		break;
 	case SASL_BINDING:
 		refused(a, x, AUTH_BINDING, "channel binding");
@@ -329,8 +331,8 @@ begin(struct authd *a, struct daemon_peer *front, struct ipc_msg *m)
 	buf_put(&x->exporter, s.exporter);
 	buf_put(&x->end_point, s.end_point);
 	c = (struct sasl_config){ .nonce = buf_str(&x->nonce),
-		.secret = str_make((const char *)a->server_key,
-		    sizeof(a->server_key)),
+		.secret = str_make(
+		    (const char *)a->server_key, sizeof(a->server_key)),
 		.iterations = AUTH_ITERATIONS,
 		.plus_advertised = s.plus_advertised,
 		.exporter = buf_str(&x->exporter),
@@ -339,13 +341,12 @@ begin(struct authd *a, struct daemon_peer *front, struct ipc_msg *m)
 	if (x->sasl == NULL)
 		refused(a, x, AUTH_MECHANISM, "no such mechanism");
 	else
-		advance(a, x,
-		    sasl_server_step(x->sasl, s.has_initial, s.initial));
+		advance(
+		    a, x, sasl_server_step(x->sasl, s.has_initial, s.initial));
 }
 
 void
-exchange_message(struct authd *a, struct daemon_peer *front,
-    struct ipc_msg *m)
+exchange_message(struct authd *a, struct daemon_peer *front, struct ipc_msg *m)
 {
 	struct exchange *x;
 	struct str data;
@@ -386,8 +387,8 @@ exchange_hash_done(struct authd *a, uint32_t id, uint32_t verdict)
 }
 
 void
-exchange_user_reply(struct authd *a, uint32_t id,
-    const struct msg_user_reply *r)
+exchange_user_reply(
+    struct authd *a, uint32_t id, const struct msg_user_reply *r)
 {
 	struct exchange *x = find_id(a, id);
 

@@ -40,8 +40,9 @@ verdict_of(struct str hash, struct str password)
 	case AUTH_WRONG:
 		return AUTH_BAD;
 	case AUTH_CANNOT_CHECK:
-		LOG_ERROR("hash.unknown", F_CSTR("err",
-		    "a stored password has a scheme that is not understood"));
+		LOG_ERROR("hash.unknown",
+		    F_CSTR("err", "a stored password has a scheme that is not "
+				  "understood"));
 		return AUTH_TEMP;
 	}
 	return AUTH_TEMP;
@@ -122,8 +123,8 @@ job_free(struct hash_job *j)
 }
 
 bool
-hash_submit(struct authd *a, uint32_t exchange, struct str record,
-    struct str password)
+hash_submit(
+    struct authd *a, uint32_t exchange, struct str record, struct str password)
 {
 	struct msg_hash h = { record, password };
 	struct hash_job *j = xcalloc(1, sizeof(*j)), **tail = &a->queue;

@@ -49,8 +49,8 @@ peer_receive(struct authd *a, struct daemon_peer *p)
 	int fd = p->fd;
 
 	while (p->fd == fd)
-		switch (ipc_recv(fd, &m, a->recv_buf, sizeof(a->recv_buf),
-		    false)) {
+		switch (
+		    ipc_recv(fd, &m, a->recv_buf, sizeof(a->recv_buf), false)) {
 		case IPC_AGAIN:
 			return;
 		case IPC_CLOSED:
@@ -133,15 +133,15 @@ server_key(struct authd *a, struct err *e)
 		randombytes_buf(a->server_key, sizeof(a->server_key));
 		buf_put(&b, str_make((const char *)a->server_key,
 				sizeof(a->server_key)));
-		rc = fs_replace(a->d.auth_dir, ".server-key.tmp",
-		    ".server-key", 0600, buf_str(&b), e);
+		rc = fs_replace(a->d.auth_dir, ".server-key.tmp", ".server-key",
+		    0600, buf_str(&b), e);
 	} else if ((rc = fs_read_file(a->d.auth_dir, ".server-key", &b, e)) ==
-	    0) {
+		   0) {
 		if (b.n == sizeof(a->server_key))
 			memcpy(a->server_key, b.p, b.n);
 		else
-			rc = err_set(e, ERR_PERM,
-			    "auth/.server-key is not 32 bytes");
+			rc = err_set(
+			    e, ERR_PERM, "auth/.server-key is not 32 bytes");
 	}
 	buf_release(&b);
 	return rc;
@@ -161,8 +161,8 @@ dummy_hash(struct authd *a, struct err *e)
 	randombytes_buf(raw, sizeof(raw));
 	sodium_bin2hex(password, sizeof(password), raw, sizeof(raw));
 	arena_init(&arena, 65536);
-	rc = auth_derive(&arena, STR("nobody"), str_from(password), &usual, &r,
-	    e);
+	rc = auth_derive(
+	    &arena, STR("nobody"), str_from(password), &usual, &r, e);
 	buf_init(&a->dummy_hash, AUTH_MAX_RECORD);
 	if (rc == 0)
 		buf_put(&a->dummy_hash, r.hash);

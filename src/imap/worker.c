@@ -19,7 +19,8 @@
 static struct {
 	char hostname[256];
 	bool fast;
-} inherited = { .hostname = "localhost" };
+	uint64_t write_ms, message_size;
+} inherited = { .hostname = "localhost", .write_ms = 30000 };
 
 void
 imap_prepare(struct daemon *d)
@@ -35,6 +36,8 @@ imap_prepare(struct daemon *d)
 		str_copy(c->hostname, inherited.hostname,
 		    sizeof(inherited.hostname));
 		inherited.fast = c->sync_fast;
+		inherited.write_ms = c->limits.write_ms;
+		inherited.message_size = c->limits.message_size;
 	}
 	config_free(&c);
 	conf_errors_release(&errors);
@@ -120,10 +123,15 @@ imap_work(const struct nursery_job *job)
 		.hostname = inherited.hostname,
 		.is_fast_sync = inherited.fast,
 		.log = session_log };
+	struct imap_limits limits = imap_limits_default;
 	struct msg_handover h;
 	int client, end;
 	struct buf b;
 
+	/* ten times what a stranger gets (features 4.2: 30 s, 5 min) */
+	limits.write_ms = (int)(inherited.write_ms * 10);
+	limits.append_max = inherited.message_size;
+	start.limits = &limits;
 	log_set_prog("quire-imap");
 	buf_init(&b, HANDOVER_MAX);
 	if (!read_handover(job->chan, &b, &h, &client))

@@ -59,6 +59,7 @@ client_free(struct client *cl)
 	struct imapd *f = cl->front;
 
 	idtable_drop(&f->clients, cl->id);
+	ev_timer_stop(f->loop, &cl->login);
 	if (cl->conn != NULL)
 		conn_abort(cl->conn);
 	if (cl->session != NULL)
@@ -68,6 +69,33 @@ client_free(struct client *cl)
 	free(cl);
 	if (f->stopping && f->clients.live == 0)
 		ev_break(f->loop, EVBREAK_ALL);
+}
+
+static void
+login_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct client *cl = w->data;
+
+	/* while authd or quired has it, it is not the client who is slow */
+	if (cl->state == CLIENT_AUTH || cl->state == CLIENT_STARTING) {
+		ev_timer_again(loop, w);
+		return;
+	}
+	log_set_sid(str_from(cl->cid));
+	LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
+	    F_CSTR("why", "timed out before login"));
+	if (cl->state == CLIENT_TLS || cl->state == CLIENT_STARTTLS)
+		client_free(cl);
+	else
+		client_bye(cl, "timed out waiting for you to log in");
+	log_set_sid(STR(""));
+}
+
+void
+client_progress(struct client *cl)
+{
+	if (cl->session == NULL)
+		ev_timer_again(cl->front->loop, &cl->login);
 }
 
 static void
@@ -137,6 +165,10 @@ start(struct imapd *f, const struct daemon_listener *l, int fd,
 	LOG_INFO("connect", F_CSTR("remote", remote),
 	    F_CSTR("service", service_names[l->service]),
 	    F_INT("cid", cl->number));
+	ev_init(&cl->login, login_cb);
+	cl->login.repeat = (double)f->config->limits.imap_login_ms / 1e3;
+	cl->login.data = cl;
+	ev_timer_again(f->loop, &cl->login);
 	cl->conn = conn_new(f->loop, fd, &f->timeouts, on_conn, cl);
 	if (l->service == SERVICE_IMAPS) {
 		cl->state = CLIENT_TLS;

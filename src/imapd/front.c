@@ -132,7 +132,7 @@ configure(struct imapd *f)
 		config_free(&f->config);
 		f->config = c;
 		f->timeouts = (struct conn_timeouts){
-			.read_ms = (unsigned)c->limits.imap_login_ms,
+			.read_ms = 0, /* client->login keeps the time */
 			.write_ms = (unsigned)c->limits.write_ms,
 			.handshake_ms = (unsigned)c->limits.handshake_ms,
 		};

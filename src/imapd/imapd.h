@@ -49,6 +49,7 @@ struct client {
 	uint64_t number;
 	bool is_first; /* no valid command yet */
 	unsigned failures;
+	ev_timer login; /* until the next whole command */
 };
 
 struct imapd {
@@ -76,6 +77,8 @@ void login_result(struct client *, const struct msg_auth_result *);
 void client_accept(struct imapd *, const struct daemon_listener *);
 void client_free(struct client *);
 void client_bye(struct client *, const char *text);
+/* A command was complete: the clock for the next one starts. */
+void client_progress(struct client *);
 void client_say(struct client *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -236,6 +236,7 @@ command(struct client *cl, struct str text)
 	enum imap_parse_result rc;
 	bool alive = true;
 
+	client_progress(cl);
 	arena_clear(&cl->arena);
 	rc = imap_parse(&cl->arena, text, &opts, &cmd, &why);
 	str_copy(cmd.tag, cl->tag, sizeof(cl->tag));
@@ -267,6 +268,7 @@ sasl_line(struct client *cl, struct str line)
 	buf_init(&b, 16384);
 	buf_init(&out, IPC_MAX);
 	line = str_trim(line);
+	client_progress(cl);
 	cl->state = CLIENT_AUTH;
 	conn_pause(cl->conn, true);
 	if (str_eq(line, STR("*")) || !b64_decode(&b, line)) {

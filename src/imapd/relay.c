@@ -147,6 +147,7 @@ relay_start(struct client *cl, int fd)
 		client_bye(cl, "[UNAVAILABLE] cannot start a session now");
 		return;
 	}
+	ev_timer_stop(f->loop, &cl->login);
 	imap_reader_free(&cl->reader);
 	arena_release(&cl->arena);
 	cl->state = away ? CLIENT_AWAY : CLIENT_RELAY;

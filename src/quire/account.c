@@ -66,8 +66,8 @@ open_auth(struct quire *q, struct err *e)
 }
 
 int
-account_set_password(struct quire *q, const char *name, struct str password,
-    struct err *e)
+account_set_password(
+    struct quire *q, const char *name, struct str password, struct err *e)
 {
 	static const struct auth_cost usual = { 0 };
 	struct auth_record r;
@@ -85,8 +85,8 @@ account_set_password(struct quire *q, const char *name, struct str password,
 }
 
 int
-account_first_password(struct quire *q, const char *name,
-    struct str password, struct err *e)
+account_first_password(
+    struct quire *q, const char *name, struct str password, struct err *e)
 {
 	enum auth_found found = AUTH_ERROR;
 	struct auth_record r;
@@ -244,8 +244,7 @@ remove_account(struct quire *q, const char *name)
 		return quire_fail(EX_IOERR, "%s: %s", path, strerror(errno));
 	fd = open_auth(q, &e);
 	if (fd != -1 && auth_remove(fd, str_from(name), &e) == -1)
-		rc = quire_fail(EX_IOERR, "password of %s: %s", name,
-		    e.text);
+		rc = quire_fail(EX_IOERR, "password of %s: %s", name, e.text);
 	if (fd != -1)
 		close(fd);
 	printf("account %s removed; its mail is left where it is\n", name);

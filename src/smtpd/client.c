@@ -52,6 +52,7 @@ flush(struct client *cl)
 
 	if (out->n == 0)
 		return;
+	cl->has_progress = true;
 	LOG_TRACE("smtp.out", F_STR("lines", str_trim(buf_str(out))));
 	conn_write(cl->conn, buf_str(out));
 	buf_clear(out);
@@ -228,6 +229,7 @@ serve(struct client *cl, enum smtp_want want)
 		want_data(cl);
 		return true;
 	case WANT_CHUNK:
+		cl->has_progress = true;
 		want_chunk(cl);
 		return true;
 	case WANT_DISCARD:
@@ -255,7 +257,6 @@ client_run(struct client *cl)
 		return; /* an answer came at once: the loop below goes on */
 	cl->is_running = true;
 	log_set_sid(str_from(cl->cid));
-	ev_timer_again(f->loop, &cl->idle);
 	while (more) {
 		struct str in = conn_input(cl->conn);
 		size_t before = in.n;
@@ -269,6 +270,11 @@ client_run(struct client *cl)
 		}
 	}
 	cl->is_running = false;
+	/* a byte now and then is not a command: the clock goes on until one
+	 * was answered, or message data came */
+	if (cl->has_progress)
+		ev_timer_again(f->loop, &cl->idle);
+	cl->has_progress = false;
 	conn_pause(cl->conn, cl->wait != WAIT_INPUT);
 	log_set_sid(STR(""));
 }

@@ -45,7 +45,7 @@ struct client {
 	enum client_wait wait;
 	struct spool spool;
 	unsigned jobs; /* deliveries without an answer */
-	bool is_running, is_slow_closing;
+	bool is_running, has_progress;
 	ev_timer delay, idle, data;
 	char remote[64], local[64], cid[CID_LEN + 1], tls[96];
 	uint64_t number;
