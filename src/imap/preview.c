@@ -1,6 +1,6 @@
 /*
- * PREVIEW (RFC 8970): the first words of a message, white space collapsed,
- * quoted lines and markup left out.
+ * PREVIEW (RFC 8970): the first words of a message. White space is collapsed;
+ * quoted lines, markup, styles and scripts are left out.
  */
 #include <string.h>
 
@@ -9,12 +9,22 @@
 
 #define MAX_CHARS 200	      /* RFC 8970, 3.1 */
 #define MAX_RAW	  (64 * 1024) /* octets of the part that are looked at */
+#define MAX_NAME  12	      /* of a tag or an entity that matters */
 
 struct preview {
 	struct buf *out;
 	unsigned chars;
-	bool is_html, in_tag, in_quote, at_line, wants_space;
+	bool wants_space;
 	struct mime_text *text;
+	/* text/plain */
+	bool in_quote, at_line;
+	/* text/html */
+	bool is_html;
+	char in; /* '<' a tag, '&' an entity, 0 text */
+	char name[MAX_NAME];
+	size_t name_n;
+	bool is_named;	  /* the name of the tag is complete */
+	const char *skip; /* inside this element */
 };
 
 static void
@@ -35,7 +45,85 @@ put_char(struct preview *p, int32_t cp)
 	p->chars++;
 }
 
-/* The text of a line that is not "> quoted", or what is outside of tags. */
+/* A line that is not "> quoted". */
+static void
+take_plain(struct preview *p, int32_t cp)
+{
+	if (p->at_line && cp == '>')
+		p->in_quote = true;
+	p->at_line = cp == '\n';
+	if (p->at_line)
+		p->in_quote = false;
+	if (!p->in_quote)
+		put_char(p, cp);
+}
+
+static void
+end_tag(struct preview *p)
+{
+	static const char *const hidden[] = { "style", "script", "head",
+		"title" };
+	struct str name = str_make(p->name, p->name_n);
+	size_t i;
+
+	p->in = 0;
+	p->wants_space |= p->chars > 0;
+	if (p->skip != NULL) {
+		if (name.n > 1 && name.p[0] == '/' &&
+		    str_eq_nocase(
+			str_sub(name, 1, MAX_NAME), str_from(p->skip)))
+			p->skip = NULL;
+		return;
+	}
+	for (i = 0; i < sizeof(hidden) / sizeof(*hidden); i++)
+		if (str_eq_nocase(name, str_from(hidden[i])))
+			p->skip = hidden[i];
+}
+
+/* The few entities that stand in ordinary text. */
+static void
+end_entity(struct preview *p)
+{
+	static const struct {
+		struct str name;
+		int32_t cp;
+	} entities[] = {
+		{ STR_INIT("amp"), '&' },
+		{ STR_INIT("lt"), '<' },
+		{ STR_INIT("gt"), '>' },
+		{ STR_INIT("quot"), '"' },
+		{ STR_INIT("apos"), '\'' },
+		{ STR_INIT("#39"), '\'' },
+		{ STR_INIT("nbsp"), ' ' },
+	};
+	struct str name = str_make(p->name, p->name_n);
+	size_t i;
+
+	p->in = 0;
+	for (i = 0; i < sizeof(entities) / sizeof(*entities); i++)
+		if (str_eq(name, entities[i].name))
+			put_char(p, entities[i].cp);
+}
+
+static void
+take_html(struct preview *p, int32_t cp)
+{
+	if (p->in == 0 && (cp == '<' || (cp == '&' && p->skip == NULL))) {
+		p->in = (char)cp;
+		p->name_n = 0;
+		p->is_named = false;
+	} else if (p->in == '<' && cp == '>')
+		end_tag(p);
+	else if (p->in == '&' && (cp == ';' || cp == ' ' || cp == '<'))
+		end_entity(p);
+	else if (p->in != 0) {
+		p->is_named |= cp <= ' ';
+		if (!p->is_named && p->name_n < MAX_NAME && cp < 0x80)
+			p->name[p->name_n++] = (char)cp;
+	} else if (p->skip == NULL)
+		put_char(p, cp);
+}
+
 static void
 take(void *arg, struct str s)
 {
@@ -43,22 +131,12 @@ take(void *arg, struct str s)
 	int32_t cp;
 
 	while (s.n > 0 && p->chars < MAX_CHARS) {
-		if ((cp = utf8_next(&s)) == -1) {
+		if ((cp = utf8_next(&s)) == -1)
 			s = str_sub(s, 1, s.n);
-			continue;
-		}
-		if (p->is_html && (cp == '<' || p->in_tag)) {
-			p->in_tag = cp != '>';
-			p->wants_space |= cp == '>' && p->chars > 0;
-			continue;
-		}
-		if (!p->is_html && p->at_line && cp == '>')
-			p->in_quote = true;
-		p->at_line = cp == '\n';
-		if (p->at_line)
-			p->in_quote = false;
-		if (!p->in_quote)
-			put_char(p, cp);
+		else if (p->is_html)
+			take_html(p, cp);
+		else
+			take_plain(p, cp);
 	}
 }
 

@@ -367,6 +367,11 @@ static const struct script {
 	"C: n FETCH 1 (BODY.PEEK[1] BODY.PEEK[2] BINARY.PEEK[1] BINARY.SIZE[1])\nS: BODY[1] {7}^first^ BODY[2] NIL BINARY[1] ~{7}^first^ BINARY.SIZE[1] 7)\nS: n OK\n"
 	"C: o FETCH 1:2 PREVIEW\nS: * 1 FETCH (PREVIEW \"first\")^* 2 FETCH (PREVIEW \"second\")\nS: o OK\n"
 	"C: p FETCH 1 (EMAILID THREADID SAVEDATE)\nS: EMAILID (M\nS: THREADID NIL SAVEDATE \"\nS: p OK\n" },
+{ "preview",
+	"C: a APPEND INBOX {149+}^Content-Type: text/html^^<html><head><title>no</title><style>p{x}</style></head>^<body class=\"a\"><p>Hi  &amp; <b>bye</b>&nbsp;</p></body></html>^\nS: a OK\n"
+	"C: b APPEND INBOX {49+}^a: b^^> quoted^>> more^  one ^^ two\tthree^\nS: b OK\n"
+	"C: c SELECT INBOX\nS: c OK\n"
+	"C: d FETCH 1:2 PREVIEW\nS: (PREVIEW \"Hi & bye\")\nS: (PREVIEW \"one two three\")\nS: d OK\n" },
 { "store",
 	TWO
 	"C: a SELECT INBOX\nS: a OK\n"
