@@ -7,26 +7,10 @@
  * STORE_WATCH_POLL_MS.
  */
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
-#include <stdlib.h>
 
 #include "base/date.h"
 #include "imap.h"
-
-/* Between commands and before sleep: give memory back. */
-static void
-shrink(struct session *s)
-{
-	out_shrink(&s->out);
-	imap_reader_shrink(s->reader);
-	free(s->in);
-	s->in = NULL;
-	arena_release(&s->arena);
-	arena_release(&s->msg_arena);
-	mailbox_changes_release(&s->changes);
-	malloc_trim(0);
-}
 
 static void
 look(struct session *s)
@@ -121,7 +105,7 @@ run_idle(struct session *s, const struct imap_command *c)
 	look(s);
 	imap_reader_want_line(s->reader);
 	if (imap_reader_rest(s->reader).n == 0)
-		shrink(s);
+		session_shrink(s);
 	w.deadline = date_mono_ms() + s->limits->idle_ms;
 	w.notify = date_mono_ms() + s->limits->notify_ms;
 	if (!wait_done(s, &w, &e))

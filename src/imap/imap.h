@@ -58,6 +58,8 @@ enum imap_event_kind session_next(struct session *, struct imap_event *);
 /* Read what has come (a readable descriptor, or wait at most timeout_ms).
  * 1: bytes were pushed, 0: nothing came in time, -1: the stream is over. */
 int session_read(struct session *, int timeout_ms);
+/* Before a long sleep between commands: give memory back. */
+void session_shrink(struct session *);
 /* BYE, and the end. */
 void session_bye(struct session *, enum imap_end, const char *text);
 void

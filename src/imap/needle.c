@@ -97,6 +97,10 @@ needle_push(struct needle *n, struct str s)
 	while (!n->found && s.n > 0) {
 		struct str piece = str_sub(s, 0, MAX_CHUNK);
 
+		/* not in the middle of a character */
+		while (piece.n < s.n && piece.n > MAX_CHUNK - 4 &&
+		       ((unsigned char)s.p[piece.n] & 0xc0) == 0x80)
+			piece.n--;
 		s = str_sub(s, piece.n, s.n);
 		fold_put(&n->hay, piece);
 		n->found =

@@ -165,6 +165,7 @@ static const char *const capabilities[] = {
 	"MULTIAPPEND",
 	"PREVIEW",
 	"OBJECTID",
+	"INPROGRESS",
 };
 
 bool

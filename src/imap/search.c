@@ -13,6 +13,8 @@
 #include "base/xalloc.h"
 #include "format/imap/print.h"
 
+#define PROGRESS_MS 10000
+
 struct run {
 	struct session *s;
 	const struct imap_command *c;
@@ -20,6 +22,7 @@ struct run {
 	struct node *root;
 	struct msg msg;
 	int64_t now;
+	int64_t progress;    /* when to say that it goes on */
 	unsigned char *hits; /* bit seq - 1 */
 	uint32_t count;	     /* messages in the view */
 	uint32_t n_hits, min, max;
@@ -163,6 +166,22 @@ eval_or(struct run *r, struct node *n)
 	return 0;
 }
 
+/* The keys that read the message. */
+static int
+eval_content(struct msg *g, struct node *n)
+{
+	switch (n->key->kind) {
+	case IMAP_KEY_HEADER:
+		return search_header(g, n);
+	case IMAP_KEY_BODY:
+		return search_text(g, n, false);
+	case IMAP_KEY_TEXT:
+		return search_text(g, n, true);
+	default:
+		return search_sent(g, n->key);
+	}
+}
+
 /* 1, 0, or -1: the message cannot be read. */
 static int
 eval(struct run *r, struct node *n)
@@ -212,22 +231,13 @@ eval(struct run *r, struct node *n)
 		return match_day(k->kind, day_of(m->savedate, 0), k->day);
 	case IMAP_KEY_SAVEDATESUPPORTED:
 		return 1;
-	case IMAP_KEY_SENTBEFORE:
-	case IMAP_KEY_SENTON:
-	case IMAP_KEY_SENTSINCE:
-		return search_sent(g, k);
-	case IMAP_KEY_HEADER:
-		return search_header(g, n);
-	case IMAP_KEY_BODY:
-		return search_text(g, n, false);
-	case IMAP_KEY_TEXT:
-		return search_text(g, n, true);
 	case IMAP_KEY_EMAILID:
 		return match_objectid(k->text, m->emailid);
 	case IMAP_KEY_THREADID:
 		return 0;
+	default:
+		return eval_content(g, n);
 	}
-	return 0;
 }
 
 static void
@@ -243,14 +253,40 @@ hit(struct run *r)
 		r->modseq = r->msg.m.modseq;
 }
 
+/* A word for the client of a long search (RFC 9585, 4), which also finds out
+ * that it is gone. */
+static void
+put_progress(struct run *r, uint32_t seq)
+{
+	struct out *o = &r->s->out;
+
+	if (date_mono_ms() < r->progress)
+		return;
+	r->progress = date_mono_ms() + PROGRESS_MS;
+	out_puts(o, "* OK [INPROGRESS (");
+	imap_print_string(&o->b, r->c->tag, false);
+	out_puts(o, " ");
+	out_uint(o, seq);
+	out_puts(o, " ");
+	out_uint(o, r->count);
+	out_puts(o, ")] still searching\r\n");
+	out_flush(o);
+	if (o->is_dead)
+		r->s->is_over = true;
+}
+
 static void
 look_at_all(struct run *r)
 {
 	uint32_t seq;
 	int v;
 
+	r->progress = date_mono_ms() + PROGRESS_MS;
+
 	for (seq = 1; seq <= r->count && !r->s->is_over; seq++) {
 		msg_set(&r->msg, seq);
+		if (r->root->is_costly && seq % 64 == 0)
+			put_progress(r, seq);
 		if ((v = eval(r, r->root)) == 1)
 			hit(r);
 		else if (v == -1 && !r->msg.m.is_expunged) {

@@ -12,7 +12,7 @@
 #include "session.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +26,7 @@
 #include "imap.h"
 
 #define READ_CHUNK 16384
+#define SHRINK_MS  3000 /* silent for so long: give memory back */
 
 _Static_assert((int)IMAP_FLAG_SEEN == FLAG_SEEN &&
 		   (int)IMAP_FLAG_ANSWERED == FLAG_ANSWERED &&
@@ -89,6 +90,36 @@ session_read(struct session *s, int timeout_ms)
 	return 1;
 }
 
+void
+session_shrink(struct session *s)
+{
+	out_shrink(&s->out);
+	imap_reader_shrink(s->reader);
+	free(s->in);
+	s->in = NULL;
+	arena_release(&s->arena);
+	arena_release(&s->msg_arena);
+	mailbox_changes_release(&s->changes);
+	malloc_trim(0);
+}
+
+/* Wait for the client; one that stays silent for a while gets a smaller
+ * session. As session_read(). */
+static int
+read_patiently(struct session *s)
+{
+	int n = 0, first = s->limits->idle_ms;
+
+	if (first > SHRINK_MS && imap_reader_is_idle(s->reader)) {
+		first = SHRINK_MS;
+		if ((n = session_read(s, first)) != 0)
+			return n;
+		session_shrink(s);
+		first = s->limits->idle_ms - SHRINK_MS;
+	}
+	return session_read(s, first);
+}
+
 enum imap_event_kind
 session_next(struct session *s, struct imap_event *e)
 {
@@ -106,7 +137,7 @@ session_next(struct session *s, struct imap_event *e)
 			s->is_over = true;
 			return IMAP_NEED_MORE;
 		}
-		if (session_read(s, s->limits->idle_ms) == 0)
+		if (read_patiently(s) == 0)
 			session_bye(s, IMAP_END_CLOSED, "inactive too long");
 	}
 }
