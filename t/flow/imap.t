@@ -47,8 +47,10 @@ M
 	is "as many messages" "$(find "$T/local/Archive" -type f -path '*/[cn]*/*' \
 	    ! -name '.*' | wc -l)" "$(find "$MD/.Archive/cur" "$MD/.Archive/new" \
 	    -type f | wc -l)"
-	one=$(find "$T/local/Archive/cur" -type f | head -n 1)
-	as mv "$one" "${one%:2,*}:2,FRS"
+	one=$(find "$T/local/Archive/cur" "$T/local/Archive/new" -type f |
+	    head -n 1)
+	base=$(basename "${one%:2,*}")
+	as mv "$one" "$T/local/Archive/cur/$base:2,FRS"
 	ok "mbsync pushes a flag" as mbsync -q -c "$T/mbsyncrc" c
 	ok "it is on the server's disk" sh -c \
 	    "ls '$MD/.Archive/cur' | grep -q ':2,.*F.*R.*S'"
