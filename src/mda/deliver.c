@@ -54,24 +54,37 @@ copy_message(struct incoming *in, int fd, uint64_t size, struct err *e)
 	return 0;
 }
 
+static int
+prepare(struct mailbox *m, struct deliver_job *job, const struct msg_deliver *d,
+    int fd, struct err *e)
+{
+	const struct incoming_opts opts = { .is_new = true };
+
+	if (incoming_new(&job->in, m, &opts, e) == -1) {
+		job->in = NULL;
+		return -1;
+	}
+	if (incoming_write(job->in, d->header, e) == 0 &&
+	    copy_message(job->in, fd, d->size, e) == 0 &&
+	    incoming_sync(job->in, e) == 0)
+		return 0;
+	incoming_free(&job->in);
+	return -1;
+}
+
 void
 deliver_prepare(struct mailbox *m, struct deliver_job *job,
     const struct msg_deliver *d, int fd)
 {
-	const struct incoming_opts opts = { .is_new = true };
 	struct err e;
+	int rc = prepare(m, job, d, fd, &e);
 
-	if (incoming_new(&job->in, m, &opts, &e) == -1) {
-		job->in = NULL;
+	/* before mail is refused, what is only kept in case goes */
+	if (rc == -1 && e.kind == ERR_SPACE &&
+	    mailbox_make_room(m, d->size * 4 + (1 << 20)))
+		rc = prepare(m, job, d, fd, &e);
+	if (rc == -1)
 		deliver_answer(job, &e);
-		return;
-	}
-	if (incoming_write(job->in, d->header, &e) == -1 ||
-	    copy_message(job->in, fd, d->size, &e) == -1 ||
-	    incoming_sync(job->in, &e) == -1) {
-		deliver_answer(job, &e);
-		incoming_free(&job->in);
-	}
 }
 
 static void

@@ -72,7 +72,7 @@ expunge(
 		goto fail;
 	rc = expunge_locked(m, uids, all_flags, &n, &why);
 	if (rc == -1 && why.kind == ERR_SPACE && !m->j.is_broken) {
-		mailbox_purge(m);
+		mailbox_make_room(m, UINT64_MAX);
 		if (account_release_reserve(m->account)) {
 			ops_clear(&m->ops);
 			n = 0;

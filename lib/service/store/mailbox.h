@@ -166,6 +166,13 @@ int mailbox_expunge(struct mailbox *, const struct ranges *uids,
 /* Remove regardless of \Deleted. */
 int mailbox_remove(struct mailbox *, const struct ranges *uids, struct err *);
 
+/*
+ * On a full disk: give up files that are kept for their grace after an
+ * expunge, oldest first, until about so many octets are free. false: there
+ * were none, trying again is of no use.
+ */
+bool mailbox_make_room(struct mailbox *, uint64_t octets);
+
 /* ---- copy and move (RFC 9051, 6.4.7, 6.4.8) ---- */
 /*
  * All or nothing. from/to get the source and target UIDs, pairwise in
