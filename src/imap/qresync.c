@@ -1,10 +1,9 @@
 /*
  * QRESYNC (RFC 7162, 3.2): what a client that was away has missed.
  *
- * The store keeps no list of which UIDs left when. What is reported as
- * vanished is every UID asked for that is not there, as 3.2.6 allows to a
- * server that does not remember; the client's sequence match data shorten
- * it, and a client that knows the highest mod-sequence is told nothing.
+ * Where the store's history does not reach back far enough, every UID asked
+ * for that is not there is reported as vanished, as 3.2.6 wants it; the
+ * client's sequence match data shorten that.
  */
 #include "imap.h"
 
@@ -97,16 +96,47 @@ put_gaps(struct vanished *v, uint32_t lo, uint32_t hi)
 		put_range(v, lo, hi);
 }
 
+/* What is in both. */
+static void
+put_common(struct vanished *v, const struct ranges *a, const struct ranges *b)
+{
+	size_t i = 0, j = 0;
+
+	while (i < a->n && j < b->n) {
+		uint32_t lo = a->v[i].lo, hi = a->v[i].hi;
+
+		if (lo < b->v[j].lo)
+			lo = b->v[j].lo;
+		if (hi > b->v[j].hi)
+			hi = b->v[j].hi;
+		if (lo <= hi)
+			put_range(v, lo, hi);
+		if (a->v[i].hi < b->v[j].hi)
+			i++;
+		else
+			j++;
+	}
+}
+
 void
 put_vanished_earlier(
     struct session *s, const struct ranges *uids, uint64_t since)
 {
 	const struct mailbox_counts *c = mailbox_counts(s->mbox);
 	struct vanished v = { .s = s, .is_earlier = true };
+	struct ranges gone;
 	size_t i;
 
 	if (since >= c->highestmodseq)
 		return;
+	ranges_init(&gone, SET_MAX);
+	if (mailbox_vanished(s->mbox, since, &gone)) {
+		put_common(&v, uids, &gone);
+		ranges_release(&gone);
+		end_line(&v);
+		return;
+	}
+	ranges_release(&gone);
 	for (i = 0; i < uids->n && uids->v[i].lo < c->uidnext; i++)
 		put_gaps(&v, uids->v[i].lo,
 		    uids->v[i].hi < c->uidnext ? uids->v[i].hi :
