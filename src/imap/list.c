@@ -163,18 +163,33 @@ put_list_status(
 		put_status(s, str_from(name), l->status, &counts);
 }
 
-/* Has a descendant that the selection options take? (RECURSIVEMATCH) The
- * list is sorted by name, but not so that descendants follow at once. */
+/*
+ * Has a descendant that the selection options take? (RECURSIVEMATCH)
+ * Descendants stand together, since the list is sorted by octets, INBOX at
+ * its head apart.
+ */
 static bool
 has_selected_child(const struct imap_list *l, const struct mailbox_info *v,
-    size_t n, size_t at)
+    size_t n, struct str parent)
 {
-	size_t i;
+	char text[STORE_MAX_NAME + 2];
+	size_t lo = 1, hi = n, mid;
+	struct str prefix;
 
-	for (i = 0; i < n; i++)
-		if (i != at && v[i].name.n > v[at].name.n &&
-		    str_starts(v[i].name, v[at].name) &&
-		    v[i].name.p[v[at].name.n] == '/' && is_selected(l, &v[i]))
+	if (parent.n + 1 >= sizeof(text))
+		return false;
+	memcpy(text, parent.p, parent.n);
+	text[parent.n] = '/';
+	prefix = str_make(text, parent.n + 1);
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (str_cmp(v[mid].name, prefix) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < n && str_starts(v[lo].name, prefix); lo++)
+		if (is_selected(l, &v[lo]))
 			return true;
 	return false;
 }
@@ -192,7 +207,7 @@ list_all(struct session *s, const struct imap_list *l)
 		if (!matches(l, v[i].name))
 			continue;
 		if (l->select_recursive)
-			child = has_selected_child(l, v, n, i);
+			child = has_selected_child(l, v, n, one.name);
 		if (!selected && !child)
 			continue;
 		put_list(s, "LIST", l, &one, child);
@@ -219,7 +234,7 @@ lsub_all(struct session *s, const struct imap_list *l)
 			continue;
 		if (!one.is_subscribed) {
 			if (!str_ends(l->patterns.v[0], STR("%")) ||
-			    !has_selected_child(l, v, n, i))
+			    !has_selected_child(l, v, n, one.name))
 				continue;
 			one.exists = false;
 		} else

@@ -130,6 +130,8 @@ static int
 plan(struct session *s, const struct imap_store *st, struct flag_change *ch,
     uint64_t *opposite, struct err *e)
 {
+	unsigned known;
+
 	*ch = (struct flag_change){ .flags = (uint16_t)st->flags.system,
 		.has_unchangedsince = st->has_unchangedsince,
 		.unchangedsince = st->unchangedsince };
@@ -146,29 +148,28 @@ plan(struct session *s, const struct imap_store *st, struct flag_change *ch,
 		ch->how = FLAGS_REPLACE;
 		break;
 	}
+	known = mailbox_keywords(s->mbox);
 	if (keywords_define(s->mbox, &st->flags, &ch->keywords, e) == -1)
 		return -1;
+	if (mailbox_keywords(s->mbox) > known)
+		put_flags_response(s);
 	if (st->how == IMAP_STORE_ADD)
 		*opposite = junk_opposite(s->mbox, ch->keywords);
 	return 0;
 }
 
 static int
-apply(struct session *s, const struct imap_store *st, const struct ranges *uids,
-    struct ranges *changed, struct ranges *modified, struct err *e)
+apply(struct session *s, const struct flag_change *ch, uint64_t opposite,
+    const struct ranges *uids, struct ranges *changed, struct ranges *modified,
+    struct err *e)
 {
-	struct flag_change ch, off = { .how = FLAGS_REMOVE };
-	unsigned known = mailbox_keywords(s->mbox);
+	struct flag_change off = { .how = FLAGS_REMOVE, .keywords = opposite };
 
-	if (plan(s, st, &ch, &off.keywords, e) == -1)
-		return -1;
-	if (mailbox_keywords(s->mbox) > known)
-		put_flags_response(s);
 	if (uids->n == 0)
 		return 0;
-	if (mailbox_store(s->mbox, uids, &ch, changed, modified, e) == -1)
+	if (mailbox_store(s->mbox, uids, ch, changed, modified, e) == -1)
 		return -1;
-	if (off.keywords != 0 && changed->n > 0)
+	if (opposite != 0 && changed->n > 0)
 		return mailbox_store(s->mbox, changed, &off, NULL, NULL, e);
 	return 0;
 }
@@ -178,6 +179,8 @@ run_store(struct session *s, const struct imap_command *c)
 {
 	const struct imap_store *st = &c->u.store;
 	struct ranges seqs, uids, changed, modified;
+	struct flag_change ch;
+	uint64_t opposite;
 	struct err e;
 
 	if (s->is_examine) {
@@ -194,7 +197,13 @@ run_store(struct session *s, const struct imap_command *c)
 	set_to_uids(s, &seqs, &uids);
 	ranges_init(&changed, SET_MAX);
 	ranges_init(&modified, SET_MAX);
-	if (apply(s, st, &uids, &changed, &modified, &e) == -1)
+	if (plan(s, st, &ch, &opposite, &e) == -1) {
+		if (e.kind == ERR_PERM)
+			reply_no(s, c->tag, "LIMIT", e.text);
+		else
+			reply_err(s, c->tag, &e);
+	} else if (apply(s, &ch, opposite, &uids, &changed, &modified, &e) ==
+		   -1)
 		reply_err(s, c->tag, &e);
 	else {
 		if (!st->is_silent)

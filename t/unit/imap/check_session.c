@@ -367,6 +367,11 @@ static const struct script {
 	"C: n FETCH 1 (BODY.PEEK[1] BODY.PEEK[2] BINARY.PEEK[1] BINARY.SIZE[1])\nS: BODY[1] {7}^first^ BODY[2] NIL BINARY[1] ~{7}^first^ BINARY.SIZE[1] 7)\nS: n OK\n"
 	"C: o FETCH 1:2 PREVIEW\nS: * 1 FETCH (PREVIEW \"first\")^* 2 FETCH (PREVIEW \"second\")\nS: o OK\n"
 	"C: p FETCH 1 (EMAILID THREADID SAVEDATE)\nS: EMAILID (M\nS: THREADID NIL SAVEDATE \"\nS: p OK\n" },
+{ "too many keywords",
+	TWO
+	"C: a SELECT INBOX\nS: a OK\n"
+	"C: b STORE 1 +FLAGS.SILENT (k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 k10 k11 k12 k13 k14 k15 k16 k17 k18 k19 k20 k21 k22 k23 k24 k25 k26 k27 k28 k29 k30 k31 k32 k33 k34 k35 k36 k37 k38 k39 k40 k41 k42 k43 k44 k45 k46 k47 k48 k49 k50 k51 k52 k53 k54 k55 k56 k57 k58 k59 k60 k61 k62 k63 k64)\nS: b NO [LIMIT]\n"
+	"C: c STORE 1 +FLAGS.SILENT (\\Flagged)\nS: c OK\n" },
 { "preview",
 	"C: a APPEND INBOX {149+}^Content-Type: text/html^^<html><head><title>no</title><style>p{x}</style></head>^<body class=\"a\"><p>Hi  &amp; <b>bye</b>&nbsp;</p></body></html>^\nS: a OK\n"
 	"C: b APPEND INBOX {49+}^a: b^^> quoted^>> more^  one ^^ two\tthree^\nS: b OK\n"
