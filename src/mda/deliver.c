@@ -58,7 +58,7 @@ static int
 prepare(struct mailbox *m, struct deliver_job *job, const struct msg_deliver *d,
     int fd, struct err *e)
 {
-	const struct incoming_opts opts = { .is_new = true };
+	const struct incoming_opts opts = { .is_new = true, .token = d->token };
 
 	if (incoming_new(&job->in, m, &opts, e) == -1) {
 		job->in = NULL;
@@ -77,8 +77,17 @@ deliver_prepare(struct mailbox *m, struct deliver_job *job,
     const struct msg_deliver *d, int fd)
 {
 	struct err e;
-	int rc = prepare(m, job, d, fd, &e);
+	int rc = d->is_retry ? mailbox_has_delivery(m, d->token, &e) : 0;
 
+	if (rc == 1) {
+		LOG_INFO("deliver.again", F_STR("rcpt", d->recipient),
+		    F_CSTR("text", "filed already by one that died"));
+		job->answer = (struct msg_delivered){ 250, STR("2.1.5"),
+			STR("delivered") };
+		return;
+	}
+	if (rc == 0)
+		rc = prepare(m, job, d, fd, &e);
 	/* before mail is refused, what is only kept in case goes */
 	if (rc == -1 && e.kind == ERR_SPACE &&
 	    mailbox_make_room(m, d->size * 4 + (1 << 20)))

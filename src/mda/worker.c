@@ -100,6 +100,27 @@ take(struct worker *w, int dir, struct deliver_job *job, bool *closed)
 	return true;
 }
 
+/*
+ * Nobody is left to acknowledge these: their senders keep them and will come
+ * again, so filing them now would only make them twice.
+ */
+static bool
+is_orphan(const struct worker *w)
+{
+	struct pollfd p = { .fd = w->chan };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static void
+abandon(struct worker *w, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		incoming_free(&w->jobs[i].in);
+}
+
 /* A failure may be the handle's: look at the disk afresh next time. */
 static void
 reopen_after_failure(struct worker *w, size_t n)
@@ -135,6 +156,10 @@ mda_work(const struct nursery_job *job)
 		while (n < DELIVER_BATCH &&
 		       take(w, job->dir, &w->jobs[n], &closed))
 			n++;
+		if (is_orphan(w)) {
+			abandon(w, n);
+			break;
+		}
 		if (w->inbox != NULL)
 			deliver_commit(w->inbox, w->jobs, n);
 		for (i = 0; i < n; i++)

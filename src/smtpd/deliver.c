@@ -13,9 +13,11 @@
  * Each recipient's mda files the message in its owner's Maildir. quired
  * starts it on request and gives us a channel; it stays a few seconds for
  * more. A recipient is answered 250 only by what the mda said after its
- * commit. An mda that dies before it answered makes a 451: the client keeps
- * the message.
+ * commit. When an mda dies before it answered, another is given the same
+ * order, marked so that it looks whether the message was filed; if there is
+ * none to be had the answer is 451 and the client keeps the message.
  */
+#define MAX_TRIES 3
 
 static const struct smtp_verdict gone = { 451, "4.3.0",
 	STR_INIT("the mailbox did not answer, try again later") };
@@ -90,22 +92,46 @@ mda_free(struct mda *m)
 	free(m);
 }
 
-/* The mda is gone: what it had is undecided, so temporary. */
+static void send_waiting(struct mda *);
+static struct mda *find_mda(struct smtpd *, struct str account);
+
 static void
-mda_lost(struct mda *m)
+add_waiting(struct mda *m, struct job *j)
+{
+	j->next = NULL;
+	*m->waiting_tail = j;
+	m->waiting_tail = &j->next;
+}
+
+/*
+ * The mda is gone: what it had is undecided. Another one may look; can_retry
+ * is false when quired said that there is none to be had.
+ */
+static void
+mda_lost(struct mda *m, bool can_retry)
 {
 	struct smtpd *f = m->front;
 	struct job *sent = m->sent, *waiting = m->waiting, *j;
+	char *account = xstrdup(m->account);
 
 	mda_free(m);
 	while ((j = sent) != NULL) {
 		sent = j->next;
-		finish(f, j, &gone);
+		/* the last octet is is_retry, see msg.h */
+		j->order.p[j->order.n - 1] = 1;
+		if (can_retry && ++j->tries < MAX_TRIES)
+			add_waiting(find_mda(f, str_from(account)), j);
+		else
+			finish(f, j, &gone);
 	}
 	while ((j = waiting) != NULL) {
 		waiting = j->next;
-		finish(f, j, &gone);
+		if (can_retry)
+			add_waiting(find_mda(f, str_from(account)), j);
+		else
+			finish(f, j, &gone);
 	}
+	free(account);
 }
 
 static void
@@ -145,7 +171,7 @@ mda_cb(struct ev_loop *loop, ev_io *w, int revents)
 		case IPC_AGAIN:
 			return;
 		case IPC_CLOSED:
-			mda_lost(m);
+			mda_lost(m, true);
 			return;
 		case IPC_OK:
 			answered(m, &msg);
@@ -162,7 +188,7 @@ send_waiting(struct mda *m)
 		enum ipc_result rc = ipc_send(m->fd, &j->order, &j->fd, 1);
 
 		if (rc == IPC_CLOSED) {
-			mda_lost(m);
+			mda_lost(m, true);
 			return;
 		}
 		if (rc == IPC_AGAIN)
@@ -170,9 +196,7 @@ send_waiting(struct mda *m)
 		m->waiting = j->next;
 		if (m->waiting == NULL)
 			m->waiting_tail = &m->waiting;
-		close(j->fd);
-		j->fd = -1;
-		buf_release(&j->order);
+		/* order and descriptor stay until the answer */
 		j->next = m->sent;
 		m->sent = j;
 	}
@@ -214,7 +238,7 @@ deliver_mda_started(struct smtpd *f, struct ipc_msg *msg)
 	if (m == NULL || !msg_unpack_session(msg, &s) || m->fd != -1)
 		return;
 	if (!s.ok || msg->nfds != 1) {
-		mda_lost(m);
+		mda_lost(m, false);
 		return;
 	}
 	m->fd = ipc_take_fd(msg, 0);
@@ -248,6 +272,8 @@ pack_job(struct client *cl, const struct smtp_mail *mail,
 	struct buf sender, to, header;
 	struct msg_deliver d = { .size = cl->spool.size,
 		.sid = str_from(cl->cid) };
+
+	fs_random(&d.token, sizeof(d.token));
 
 	buf_init(&sender, 1024);
 	buf_init(&to, 1024);
@@ -300,8 +326,7 @@ start_job(struct client *cl, const struct smtp_mail *mail, size_t i)
 		return NULL;
 	}
 	m = find_mda(f, a->name);
-	*m->waiting_tail = j;
-	m->waiting_tail = &j->next;
+	add_waiting(m, j);
 	return m;
 }
 

@@ -56,8 +56,9 @@ struct job {
 	uint32_t id, client;
 	size_t rcpt;
 	struct job *next;
-	struct buf order; /* MSG_DELIVER, until it is sent */
-	int fd;		  /* the message, -1 once sent */
+	struct buf order; /* MSG_DELIVER */
+	int fd;		  /* the message */
+	unsigned tries;
 };
 
 /* The mda of one account. */

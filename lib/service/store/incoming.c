@@ -55,6 +55,8 @@ incoming_new(struct incoming **out, struct mailbox *m,
 	}
 	buf_init(&in->out, 4 * OUT_CHUNK);
 	name_make(in->name, account_hostname(m->account), false);
+	if (opts->token != 0)
+		name_set_token(in->name, opts->token);
 	str_copy(str_from(in->name), in->tmp, sizeof(in->tmp));
 	in->fd = step_creat(m->tmpfd, in->tmp, 0600);
 	if (in->fd == -1) {

@@ -29,6 +29,7 @@ struct incoming_opts {
 	int64_t internaldate;
 	int16_t zone_min;
 	bool is_new;	      /* into new/ (delivery) instead of cur/ */
+	uint64_t token;	      /* random, of the order; 0: none */
 };
 
 int incoming_new(struct incoming **, struct mailbox *,
@@ -41,6 +42,12 @@ int incoming_write(struct incoming *, struct str, struct err *);
 uint64_t incoming_size(const struct incoming *); /* octets with CRLF so far */
 int incoming_sync(struct incoming *, struct err *);
 void incoming_free(struct incoming **);
+
+/*
+ * Was a delivery with this token filed here before? For orders whose
+ * deliverer died before it answered. 1 yes (and durable), 0 no, -1 error.
+ */
+int mailbox_has_delivery(struct mailbox *, uint64_t token, struct err *);
 
 /*
  * File n prepared messages, in this order, all or none. uids[i] gets the UID

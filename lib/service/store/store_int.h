@@ -75,6 +75,8 @@ uint64_t name_hash(struct str unique);
 int name_cmp(const struct name *, const struct name *);
 /* A fresh base name; the sizes are added by name_add_sizes(). */
 void name_make(char out[NAME_LEN + 1], const char *hostname, bool is_copy);
+/* The order's token in place of the random part. */
+void name_set_token(char *name, uint64_t token);
 void name_add_sizes(char name[NAME_LEN + 1], uint64_t size, uint64_t wsize);
 /* base + ":2," + letters; extra letters are merged in order */
 bool name_with_info(

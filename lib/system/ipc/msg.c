@@ -254,6 +254,8 @@ msg_pack_deliver(struct buf *b, uint32_t id, const struct msg_deliver *m)
 	pack_blob(b, m->header);
 	pack_u64(b, m->size);
 	pack_blob(b, m->mailbox);
+	pack_u64(b, m->token);
+	pack_u8(b, m->is_retry);
 }
 
 bool
@@ -263,7 +265,9 @@ msg_unpack_deliver(struct ipc_msg *g, struct msg_deliver *m)
 
 	return cur_blob(c, &m->sender) && cur_blob(c, &m->recipient) &&
 	       cur_blob(c, &m->sid) && cur_blob(c, &m->header) &&
-	       cur_u64(c, &m->size) && cur_blob(c, &m->mailbox) && cur_done(c);
+	       cur_u64(c, &m->size) && cur_blob(c, &m->mailbox) &&
+	       cur_u64(c, &m->token) && take_bool(c, &m->is_retry) &&
+	       cur_done(c);
 }
 
 void

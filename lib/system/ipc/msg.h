@@ -176,11 +176,14 @@ struct msg_deliver {
 	struct str header;  /* trace header fields to put in front, CRLF */
 	uint64_t size;	    /* of the message in the descriptor */
 	struct str mailbox; /* empty: INBOX */
+	uint64_t token;	    /* the same when it is ordered again */
+	bool is_retry;	    /* its first deliverer died: look before filing */
 };
 struct msg_delivered {
 	uint16_t code; /* 250, 4xx, 5xx */
 	struct str enhanced, text;
 };
+/* is_retry is the last octet: set it in a packed message so. */
 void msg_pack_deliver(struct buf *, uint32_t id, const struct msg_deliver *);
 bool msg_unpack_deliver(struct ipc_msg *, struct msg_deliver *);
 void
