@@ -22,6 +22,9 @@
 
 #define RESERVE_SIZE (256 * 1024)
 
+/* an account journal counts no messages */
+static const struct counters none;
+
 const char *
 account_hostname(const struct account *a)
 {
@@ -84,7 +87,7 @@ account_lock(struct account *a, struct err *e)
 			a->list_ok = false;
 		if (rc == 0) {
 			if (a->j.must_publish)
-				journal_publish(&a->j, 0, 0);
+				journal_publish(&a->j, &none, 0, 0);
 			a->j.must_publish = a->j.was_cut = false;
 			a->j.was_salvaged = a->j.was_short = false;
 			ops_clear(&a->ops);
@@ -106,7 +109,6 @@ account_unlock(struct account *a)
 int
 account_append(struct account *a, bool sync, struct err *e)
 {
-	static const struct counters none;
 	struct txn t = { .off = a->j.end };
 	int rc;
 
@@ -119,7 +121,7 @@ account_append(struct account *a, bool sync, struct err *e)
 		    a->ops.b.n - TXN_HEAD - TXN_FOOT);
 		if (tree_apply(&a->tree, &t) == -1)
 			rc = err_set(e, ERR_PERM, "account journal refused");
-		journal_publish(&a->j, 0, 0);
+		journal_publish(&a->j, &none, 0, 0);
 		a->list_ok = false;
 	}
 	ops_clear(&a->ops);
@@ -594,45 +596,42 @@ account_open_by_id(struct account *a, const uint8_t id[16],
 
 /* ---- STATUS ---- */
 
-/* Only if nothing happened since pub was written. */
+/*
+ * pub has the counters of the last transaction; good while the journal ends
+ * where it says and the directories are as it says.
+ */
 static bool
 status_quick(struct account *a, const char *dir, struct mailbox_counts *c)
 {
-	struct journal j;
-	char head[JOURNAL_HEAD], raw[PUB_SIZE];
-	struct stat cur, new, st;
+	char raw[PUB_SIZE];
+	struct stat cur, new, journal;
 	struct pub pub;
-	struct txn t;
-	int dirfd = fs_open_dir(a->rootfd, dir), pubfd = -1;
+	int dirfd = fs_open_dir(a->rootfd, dir), fd = -1;
 	bool ok = false;
 
 	if (dirfd == -1)
 		return false;
-	journal_init(&j, JOURNAL_MAILBOX, -1, true);
-	j.fd = fs_open_file(dirfd, "quire/journal", O_RDONLY, 0);
-	pubfd = fs_open_file(dirfd, "quire/pub", O_RDONLY, 0);
-	if (j.fd != -1 && pubfd != -1 && fstatat(dirfd, "cur", &cur, 0) == 0 &&
-	    fstatat(dirfd, "new", &new, 0) == 0 && fstat(j.fd, &st) == 0 &&
-	    fs_pread_all(pubfd, raw, PUB_SIZE, 0) == PUB_SIZE &&
-	    pub_unpack(raw, &pub) && pub.end == (uint64_t)st.st_size &&
+	fd = fs_open_file(dirfd, "quire/pub", O_RDONLY, 0);
+	if (fd != -1 && fs_pread_all(fd, raw, PUB_SIZE, 0) == PUB_SIZE &&
+	    pub_unpack(raw, &pub) && fstatat(dirfd, "cur", &cur, 0) == 0 &&
+	    fstatat(dirfd, "new", &new, 0) == 0 &&
+	    fstatat(dirfd, "quire/journal", &journal, 0) == 0 &&
+	    pub.end == (uint64_t)journal.st_size &&
 	    pub.cur_mtime == stat_mtime(&cur) &&
-	    pub.new_mtime == stat_mtime(&new) &&
-	    journal_pread(&j, head, sizeof(head), 0) == JOURNAL_HEAD &&
-	    journal_head_unpack(head, &j) && journal_last(&j, pub.end, &t)) {
-		*c = (struct mailbox_counts){ .uidvalidity = j.uidvalidity,
-			.uidnext = t.c.uidnext,
-			.messages = t.c.exists,
-			.deleted = t.c.deleted,
-			.unseen = t.c.unseen,
-			.size = t.c.bytes,
-			.deleted_size = t.c.deleted_bytes,
-			.highestmodseq = t.modseq };
-		memcpy(c->mailboxid, j.mailboxid, 16);
+	    pub.new_mtime == stat_mtime(&new)) {
+		*c = (struct mailbox_counts){ .uidvalidity = pub.uidvalidity,
+			.uidnext = pub.c.uidnext,
+			.messages = pub.c.exists,
+			.deleted = pub.c.deleted,
+			.unseen = pub.c.unseen,
+			.size = pub.c.bytes,
+			.deleted_size = pub.c.deleted_bytes,
+			.highestmodseq = pub.modseq };
+		memcpy(c->mailboxid, pub.mailboxid, 16);
 		ok = true;
 	}
-	if (pubfd != -1)
-		close(pubfd);
-	journal_release(&j);
+	if (fd != -1)
+		close(fd);
 	close(dirfd);
 	return ok;
 }

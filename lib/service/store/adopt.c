@@ -54,10 +54,20 @@ take_dotlock(int dirfd, struct err *e)
 	}
 }
 
+struct adoption {
+	struct mailbox *m;
+	struct uidlist list;
+	struct arrivals files;
+	struct stat st[2];
+	bool is_stable[2]; /* read as they stood: no scan is needed */
+};
+
 static int
-read_files(struct mailbox *m, uint32_t dir, const struct uidlist *l,
-    struct arrivals *out, struct err *e)
+read_files(struct adoption *a, uint32_t dir, struct err *e)
 {
+	struct mailbox *m = a->m;
+	struct arrivals *out = &a->files;
+	struct stat after;
 	int dirfd = fs_open_dir(m->dirfd, dir == 1 ? "new" : "cur");
 	DIR *d = dirfd == -1 ? NULL : fdopendir(dirfd);
 	const struct uid_line *u;
@@ -66,21 +76,26 @@ read_files(struct mailbox *m, uint32_t dir, const struct uidlist *l,
 	struct name n;
 	int rc = 0;
 
-	if (d == NULL) {
+	if (d == NULL || fstat(dirfd, &a->st[dir]) == -1) {
 		err_sys(e, "read Maildir");
 		if (dirfd != -1)
 			close(dirfd);
 		return -1;
 	}
+	a->is_stable[dir] = true;
 	while ((errno = 0, de = readdir(d)) != NULL) {
-		/* flags in new/: left to the first scan */
-		if (!name_parse(str_from(de->d_name), &n) ||
-		    (dir == 1 && n.has_info) ||
-		    fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
-			-1 ||
-		    !arrivals_add(out, de->d_name, dir, &st))
+		if (!name_parse(str_from(de->d_name), &n))
 			continue;
-		u = uidlist_find(l, name_hash(n.unique));
+		if ((dir == 1 && n.has_info) ||
+		    fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
+			-1) {
+			/* flags in new/: left to the first scan */
+			a->is_stable[dir] = false;
+			continue;
+		}
+		if (!arrivals_add(out, de->d_name, dir, &st))
+			continue;
+		u = uidlist_find(&a->list, name_hash(n.unique));
 		if (u == NULL)
 			continue;
 		out->v[out->n - 1].uid = u->uid;
@@ -93,16 +108,12 @@ read_files(struct mailbox *m, uint32_t dir, const struct uidlist *l,
 	}
 	if (errno != 0)
 		rc = err_sys(e, "read Maildir");
+	if (fstat(dirfd, &after) == -1 ||
+	    stat_mtime(&after) != stat_mtime(&a->st[dir]))
+		a->is_stable[dir] = false;
 	closedir(d);
 	return rc;
 }
-
-struct adoption {
-	struct mailbox *m;
-	struct uidlist list;
-	struct arrivals files;
-	struct stat st[2];
-};
 
 static int
 append(struct mailbox *m, struct journal *j, struct err *e)
@@ -175,6 +186,15 @@ fill_mailbox(void *arg, struct journal *j, struct err *e)
 		if (m->ops.n >= ADDS_PER_TXN && append(m, j, e) == -1)
 			return -1;
 	}
+	for (i = 0; i < 2; i++)
+		if (a->is_stable[i])
+			op_scan_pack(
+			    &m->ops, &(struct op_scan){ .dir = (uint32_t)i,
+					 .is_stable = 1,
+					 .dev = a->st[i].st_dev,
+					 .ino = a->st[i].st_ino,
+					 .mtime = stat_mtime(&a->st[i]),
+					 .nfiles = a->files.n });
 	return append(m, j, e);
 }
 
@@ -186,8 +206,7 @@ gather(struct adoption *a, struct err *e)
 	size_t i;
 
 	uidlist_read(m->dirfd, false, &a->list);
-	if (read_files(m, 0, &a->list, &a->files, e) == -1 ||
-	    read_files(m, 1, &a->list, &a->files, e) == -1)
+	if (read_files(a, 0, e) == -1 || read_files(a, 1, e) == -1)
 		return -1;
 	arrivals_sort(&a->files);
 	view_release(&m->v);

@@ -289,40 +289,20 @@ read_txns(struct journal *j, uint64_t upto, journal_apply *apply, void *arg,
 	return rc;
 }
 
-bool
-journal_last(const struct journal *j, uint64_t end, struct txn *t)
-{
-	char head[TXN_HEAD], foot[TXN_FOOT];
-	uint32_t len;
-
-	if (end < JOURNAL_HEAD + TXN_HEAD + TXN_FOOT ||
-	    journal_pread(j, foot, sizeof(foot), end - TXN_FOOT) !=
-		(ssize_t)sizeof(foot))
-		return false;
-	len = le32_get(foot);
-	if (len > end - JOURNAL_HEAD || len < TXN_HEAD + TXN_FOOT ||
-	    journal_pread(j, head, sizeof(head), end - len) !=
-		(ssize_t)sizeof(head))
-		return false;
-	if (txn_len(head, end - len, len) != len ||
-	    le32_get(foot + 4) != (le32_get(head + 8) ^ FOOT_MASK))
-		return false;
-	txn_head_unpack(head, t);
-	t->ops = STR("");
-	return true;
-}
-
 /* ---- pub ---- */
 
 /*
  * 0 u32 "QPUB" | 4 u32 boot | 8 u64 end | 16 u64 modseq | 24 u64 cur mtime
- * 32 u64 new mtime | 40 u64 gen | 48 zero | 60 u32 crc32c of 0..59
+ * 32 u64 new mtime | 40 u64 gen | 48 u32 uidvalidity | 52 u32 uidnext
+ * 56 u32 exists | 60 u32 deleted | 64 u32 unseen | 68 u32 unread
+ * 72 u64 bytes | 80 u64 deleted bytes | 88 u8[16] mailboxid | 104 zero
+ * 124 u32 crc32c of 0..123
  */
 bool
 pub_unpack(const char raw[PUB_SIZE], struct pub *p)
 {
 	if (le32_get(raw) != PUB_MAGIC ||
-	    le32_get(raw + 60) != crc32c(0, raw, 60) ||
+	    le32_get(raw + 124) != crc32c(0, raw, 124) ||
 	    le32_get(raw + 4) != boot_id())
 		return false;
 	p->boot = le32_get(raw + 4);
@@ -331,6 +311,15 @@ pub_unpack(const char raw[PUB_SIZE], struct pub *p)
 	p->cur_mtime = le64_get(raw + 24);
 	p->new_mtime = le64_get(raw + 32);
 	p->gen = (uint32_t)le64_get(raw + 40);
+	p->uidvalidity = le32_get(raw + 48);
+	p->c.uidnext = le32_get(raw + 52);
+	p->c.exists = le32_get(raw + 56);
+	p->c.deleted = le32_get(raw + 60);
+	p->c.unseen = le32_get(raw + 64);
+	p->c.unread = le32_get(raw + 68);
+	p->c.bytes = le64_get(raw + 72);
+	p->c.deleted_bytes = le64_get(raw + 80);
+	memcpy(p->mailboxid, raw + 88, 16);
 	return true;
 }
 
@@ -345,7 +334,8 @@ pub_read(struct journal *j)
 }
 
 void
-journal_publish(struct journal *j, uint64_t cur_mtime, uint64_t new_mtime)
+journal_publish(struct journal *j, const struct counters *c, uint64_t cur_mtime,
+    uint64_t new_mtime)
 {
 	char raw[PUB_SIZE] = { 0 };
 
@@ -356,7 +346,16 @@ journal_publish(struct journal *j, uint64_t cur_mtime, uint64_t new_mtime)
 	le64_put(raw + 24, cur_mtime);
 	le64_put(raw + 32, new_mtime);
 	le64_put(raw + 40, j->gen);
-	le32_put(raw + 60, crc32c(0, raw, 60));
+	le32_put(raw + 48, j->uidvalidity);
+	le32_put(raw + 52, c->uidnext);
+	le32_put(raw + 56, c->exists);
+	le32_put(raw + 60, c->deleted);
+	le32_put(raw + 64, c->unseen);
+	le32_put(raw + 68, c->unread);
+	le64_put(raw + 72, c->bytes);
+	le64_put(raw + 80, c->deleted_bytes);
+	memcpy(raw + 88, j->mailboxid, 16);
+	le32_put(raw + 124, crc32c(0, raw, 124));
 	/* Failing is no error: others see the file grown past pub and mend
 	 * it. */
 	if (step_pwrite(j->pubfd, str_make(raw, PUB_SIZE), 0) == 0) {

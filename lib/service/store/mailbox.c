@@ -145,7 +145,8 @@ mailbox_append(struct mailbox *m, uint16_t flags, bool bookkeeping, bool sync,
 		rc = view_apply(&m->v, &t);
 		m->v.is_own = false;
 		assert(rc == 0); /* what we write we must be able to read */
-		journal_publish(&m->j, m->v.scan[0].mtime, m->v.scan[1].mtime);
+		journal_publish(
+		    &m->j, &m->v.c, m->v.scan[0].mtime, m->v.scan[1].mtime);
 	}
 	ops_clear(&m->ops);
 	return rc;
@@ -275,7 +276,8 @@ settle_accounts(struct mailbox *m, struct err *e)
 		if (mailbox_append(m, TXN_BOOT, false, true, e) == -1)
 			return -1;
 	} else if (j->must_publish)
-		journal_publish(j, m->v.scan[0].mtime, m->v.scan[1].mtime);
+		journal_publish(
+		    j, &m->v.c, m->v.scan[0].mtime, m->v.scan[1].mtime);
 	j->was_short = j->was_salvaged = j->was_cut = j->must_publish = false;
 	return 0;
 }

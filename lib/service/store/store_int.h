@@ -97,7 +97,7 @@ bool folder_is_inbox(struct str name);
 #define TXN_HEAD      80
 #define TXN_FOOT      8
 #define TXN_MAX	      (256u << 20) /* bounds memory */
-#define PUB_SIZE      64
+#define PUB_SIZE      128
 #define LOCK_WRITER   0
 #define LOCK_SCAN     3
 #define LOCK_REGISTER 4
@@ -128,6 +128,9 @@ struct pub {
 	uint32_t boot, gen;
 	uint64_t end, modseq;
 	uint64_t cur_mtime, new_mtime; /* ns, what the last scan knows */
+	struct counters c;	       /* for STATUS */
+	uint32_t uidvalidity;
+	uint8_t mailboxid[16];
 };
 
 struct journal {
@@ -190,13 +193,12 @@ uint64_t journal_next_modseq(const struct journal *);
  */
 int journal_append(struct journal *, struct ops *, uint16_t flags,
     uint64_t modseq, const struct counters *, bool sync, struct err *);
-void journal_publish(struct journal *, uint64_t cur_mtime, uint64_t new_mtime);
+void journal_publish(struct journal *, const struct counters *,
+    uint64_t cur_mtime, uint64_t new_mtime);
 bool pub_unpack(const char raw[PUB_SIZE], struct pub *);
 /* Copy the bytes of [off, off+n) of the file; short at its end. */
 ssize_t journal_pread(const struct journal *, void *, size_t, uint64_t off);
 bool journal_head_unpack(const char *, struct journal *);
-/* The last transaction's head below `end`. */
-bool journal_last(const struct journal *, uint64_t end, struct txn *);
 
 /* ---- view.c: the columns ---- */
 enum {			     /* row states */
