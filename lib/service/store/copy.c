@@ -392,6 +392,30 @@ move_done(struct mailbox *dst, uint64_t modseq, bool cancelled)
 	return mailbox_append(dst, 0, true, false, NULL);
 }
 
+/*
+ * The source cannot be written. Rather than leave the messages in both until
+ * it can, the target gives them up again; should that fail too, the next
+ * writer finishes the MOVE.
+ */
+static void
+take_back(struct mailbox *dst, const struct copy_result *r, uint64_t modseq)
+{
+	struct view *v = &dst->v;
+	size_t i;
+
+	op_begin(&dst->ops, OP_EXPUNGE, 0);
+	for (i = 0; i < r->n; i++) {
+		uint32_t row = view_row(v, r->to[i]);
+
+		op_u32(&dst->ops, r->to[i]);
+		op_u32(&dst->ops, EXPUNGE_OWN);
+		op_u64(&dst->ops, row < v->n ? v->uhash[row] : 0);
+	}
+	op_end(&dst->ops);
+	op_words_pack(&dst->ops, OP_MOVEDONE, modseq, 1);
+	mailbox_append(dst, 0, false, true, NULL);
+}
+
 static int
 move_locked(struct copy *c, const struct scan_mark *mark, struct copy_result *r,
     bool *is_committed, struct err *e)
@@ -423,6 +447,8 @@ move_locked(struct copy *c, const struct scan_mark *mark, struct copy_result *r,
 	rc = mailbox_append(src, 0, false, true, e);
 	if (rc == 0)
 		move_done(dst, modseq, false);
+	else
+		take_back(dst, r, modseq);
 	return rc;
 }
 

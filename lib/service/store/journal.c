@@ -9,7 +9,8 @@
  *    byte 0 decides.
  * 3. `pub` never runs ahead of what was synced, except for bookkeeping whose
  *    loss changes nothing. Readers stop at it.
- * 4. After a failed sync this handle never writes again.
+ * 4. After a failed sync nothing more is acknowledged until everything this
+ *    handle did not see synced was written and synced again.
  */
 #include "service/store/store_int.h"
 
@@ -415,6 +416,7 @@ journal_open(struct journal *j, struct err *e)
 		return err_set(
 		    e, ERR_PERM, "journal: damaged header or a newer version");
 	j->end = JOURNAL_HEAD;
+	j->synced = 0;
 	j->is_broken = false;
 	pub_read(j);
 	return 0;
@@ -643,6 +645,39 @@ mend_pub(struct journal *j, struct err *e)
 	return rc;
 }
 
+/*
+ * The kernel forgets about pages whose write failed: a later sync would
+ * succeed without them. So they are made dirty again first.
+ */
+static int
+heal(struct journal *j, struct err *e)
+{
+	uint64_t off = j->synced < JOURNAL_HEAD ? JOURNAL_HEAD : j->synced;
+	char *p = xmalloc(READ_CHUNK);
+	ssize_t n;
+	int rc = 0;
+
+	while (rc == 0 && off < j->end) {
+		size_t want =
+		    j->end - off < READ_CHUNK ? j->end - off : READ_CHUNK;
+
+		n = journal_pread(j, p, want, off);
+		if (n <= 0 ||
+		    step_pwrite(j->fd, str_make(p, (size_t)n), off) == -1)
+			rc = err_sys(e, "write journal again");
+		else
+			off += (uint64_t)n;
+	}
+	free(p);
+	if (rc == 0 && step_sync_data(j->fd) == -1)
+		rc = err_sys(e, "sync journal");
+	if (rc == 0) {
+		j->is_broken = false;
+		j->synced = j->end;
+	}
+	return rc;
+}
+
 static int
 catch_up(struct journal *j, uint64_t size, journal_apply *apply, void *arg,
     struct err *e)
@@ -681,8 +716,6 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 
 	if (j->readonly)
 		return err_set(e, ERR_PERM, "opened read-only");
-	if (j->is_broken)
-		return err_set(e, ERR_TEMP, "journal: an earlier sync failed");
 	for (;;) {
 		if (fs_lock(j->lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) ==
 		    -1)
@@ -701,6 +734,8 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 		rc = 2;
 	else
 		rc = catch_up(j, (uint64_t)st.st_size, apply, arg, e);
+	if (rc == 0 && j->is_broken)
+		rc = heal(j, e);
 	if (rc != 0)
 		journal_unlock(j);
 	return rc;
@@ -764,6 +799,8 @@ journal_append(struct journal *j, struct ops *o, uint16_t flags,
 		return -1;
 	}
 	j->end += o->b.n;
+	if (sync)
+		j->synced = j->end;
 	j->last_boot = t.boot;
 	if (modseq > j->modseq)
 		j->modseq = modseq;

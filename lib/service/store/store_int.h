@@ -143,7 +143,8 @@ struct journal {
 	uint64_t ino; /* the inode this journal believes to be */
 	uint8_t mailboxid[16];
 	uint32_t uidvalidity, salt;
-	uint64_t end; /* everything before is read and applied */
+	uint64_t end;	 /* everything before is read and applied */
+	uint64_t synced; /* by this handle, up to here */
 	uint64_t modseq;
 	uint32_t last_boot; /* of the last transaction */
 	struct pub pub;
