@@ -1,6 +1,6 @@
 /*
  * APPEND (RFC 9051, 6.3.12; RFC 3502, MULTIAPPEND; RFC 4315, 3; RFC 6855, 4;
- * RFC 7889).
+ * RFC 7889) and REPLACE (RFC 8508).
  *
  * The octets go from the reader to the store as they come. All messages of a
  * command are prepared and synced, then filed in one commit. An error is
@@ -22,6 +22,8 @@ struct run {
 	struct incoming **in;
 	size_t n, cap;
 	bool after_utf8;
+	struct ranges replaced; /* UID of the message to be replaced */
+	bool is_replace;
 	/* the answer, once there is an error */
 	bool is_bad;
 	const char *no_code;
@@ -116,6 +118,29 @@ new_incoming(struct run *r, const struct imap_append *a)
 	return true;
 }
 
+/* REPLACE: the message must be there and may be removed. */
+static bool
+find_replaced(struct run *r, const struct imap_append *a)
+{
+	struct session *s = r->s;
+	struct ranges seqs;
+	bool ok;
+
+	r->is_replace = true;
+	if (s->is_examine)
+		return fail(r, "CANNOT", "mailbox is read-only");
+	ok = set_resolve(s, &a->replaced, a->is_uid, &seqs) &&
+	     ranges_count(&seqs) == 1;
+	if (!ok)
+		fail(r, NULL, "no such message");
+	else if (set_has_ghost(s, &seqs))
+		ok = fail(r, "EXPUNGEISSUED", "message is no longer there");
+	else
+		set_to_uids(s, &seqs, &r->replaced);
+	ranges_release(&seqs);
+	return ok;
+}
+
 /* May this message come? */
 static bool
 admit(struct run *r, const struct imap_event *ev)
@@ -136,8 +161,14 @@ admit(struct run *r, const struct imap_event *ev)
 		r->is_bad = true;
 		return fail(r, NULL, "UTF8 was not enabled");
 	}
+	if (a.is_replace && !find_replaced(r, &a))
+		return false;
 	if (ev->is_first && !open_target(r, a.mailbox))
 		return false;
+	if (r->is_replace && !ev->is_first) {
+		r->is_bad = true;
+		return fail(r, NULL, "REPLACE takes one message");
+	}
 	if (ev->size == 0)
 		/* RFC 3502, 6.3.11 */
 		return fail(r, NULL, "APPEND cancelled, nothing was added");
@@ -173,6 +204,29 @@ take_data(struct run *r)
 	}
 }
 
+/*
+ * After REPLACE's message is filed: the old one goes. Should that fail, both
+ * are there and the client is told; none is lost.
+ */
+static void
+finish_replace(struct run *r, const char *code)
+{
+	struct session *s = r->s;
+	struct err e;
+	int rc;
+
+	/* before the EXPUNGE, whose number would else be of another message
+	 * (RFC 8508, 4.3) */
+	reply_ok(s, STR(""), code, "replacement is filed");
+	rc = mailbox_remove(s->mbox, &r->replaced, &e);
+	if (rc == -1) {
+		changes_tell(s, true);
+		reply_err(s, str_from(r->tag), &e);
+	} else
+		reply_expunged(
+		    s, str_from(r->tag), changes_tell(s, true), "REPLACE done");
+}
+
 static void
 put_answer(struct run *r, const uint32_t *uids)
 {
@@ -189,8 +243,12 @@ put_answer(struct run *r, const uint32_t *uids)
 	buf_put_uint(&code, mailbox_counts(r->dst)->uidvalidity);
 	buf_putc(&code, ' ');
 	ranges_print(&set, &code);
-	changes_tell(s, true);
-	reply_ok(s, str_from(r->tag), buf_cstr(&code), "APPEND done");
+	if (r->is_replace)
+		finish_replace(r, buf_cstr(&code));
+	else {
+		changes_tell(s, true);
+		reply_ok(s, str_from(r->tag), buf_cstr(&code), "APPEND done");
+	}
 	ranges_release(&set);
 	buf_release(&code);
 }
@@ -272,5 +330,6 @@ run_append(struct session *s, const struct imap_event *first)
 		finish(&r);
 	for (i = 0; i < r.n; i++)
 		incoming_free(&r.in[i]);
+	ranges_release(&r.replaced);
 	free(r.in);
 }

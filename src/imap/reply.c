@@ -166,6 +166,7 @@ static const char *const capabilities[] = {
 	"PREVIEW",
 	"OBJECTID",
 	"INPROGRESS",
+	"REPLACE",
 };
 
 bool

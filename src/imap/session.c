@@ -204,6 +204,7 @@ static const struct {
 	[IMAP_NAMESPACE]    = { run_namespace },
 	[IMAP_STATUS]       = { run_status },
 	[IMAP_APPEND_CMD]   = { run_never }, /* run_append() is given its events */
+	[IMAP_REPLACE]      = { run_never }, /* the same */
 	[IMAP_IDLE]         = { run_idle },
 	[IMAP_CHECK]        = { run_noop },
 	[IMAP_CLOSE]        = { run_close },

@@ -215,11 +215,12 @@ parse_status(struct parse *p, struct imap_command *cmd)
 	       parse_status_atts(p, &cmd->u.status);
 }
 
-/* APPEND without a literal: the reader hands over those with one apart */
+/* APPEND or REPLACE without a literal: the reader hands over those with one
+ * apart */
 static bool
 parse_append_bare(struct parse *p, struct imap_command *cmd)
 {
-	return cur_fail(&p->c, "APPEND needs a literal");
+	return cur_fail(&p->c, "expected a message as a literal");
 }
 
 /* uid-expunge = "EXPUNGE" SP sequence-set */
@@ -317,6 +318,7 @@ static const struct rule {
 	{ STR_INIT("NAMESPACE"),    IMAP_NAMESPACE,    AUTH,     false, parse_none },         /* RFC 9051, 6.3.10 */
 	{ STR_INIT("STATUS"),       IMAP_STATUS,       AUTH,     false, parse_status },       /* RFC 9051, 6.3.11 */
 	{ STR_INIT("APPEND"),       IMAP_APPEND_CMD,   AUTH,     false, parse_append_bare },  /* RFC 9051, 6.3.12 */
+	{ STR_INIT("REPLACE"),      IMAP_REPLACE,      SELECTED, true,  parse_append_bare },  /* RFC 8508, 3 */
 	{ STR_INIT("IDLE"),         IMAP_IDLE,         AUTH,     false, parse_none },         /* RFC 9051, 6.3.13 */
 	{ STR_INIT("CHECK"),        IMAP_CHECK,        SELECTED, false, parse_none },         /* RFC 3501, 6.4.1 */
 	{ STR_INIT("CLOSE"),        IMAP_CLOSE,        SELECTED, false, parse_none },         /* RFC 9051, 6.4.1 */
@@ -448,6 +450,20 @@ parse_append_head(struct parse *p, struct imap_append *a)
 	return true;
 }
 
+/* replace = "REPLACE" SP seq-number SP mailbox append-message  RFC 8508, 5 */
+static bool
+parse_replaced(
+    struct parse *p, const struct imap_command *cmd, struct imap_append *a)
+{
+	a->is_replace = true;
+	a->is_uid = cmd->is_uid;
+	if (!parse_sp(p) || !parse_set(p, true, &a->replaced))
+		return false;
+	if (a->replaced.n != 1 || a->replaced.v[0].from != a->replaced.v[0].to)
+		return cur_fail(&p->c, "expected one message number");
+	return true;
+}
+
 /* append = "APPEND" SP mailbox 1*append-message
  * append-message = append-opts SP append-data  RFC 3502, 5 */
 enum imap_parse_result
@@ -470,6 +486,8 @@ imap_parse_append(struct arena *arena, struct str text, bool is_first,
 			cur_fail(&p.c, "command is not allowed now");
 			return result(&p, IMAP_WRONG_STATE, e);
 		}
+		if (cmd.verb == IMAP_REPLACE && !parse_replaced(&p, &cmd, a))
+			return result(&p, IMAP_PARSED, e);
 		if (!parse_sp(&p) || !parse_mailbox(&p, &a->mailbox))
 			return result(&p, IMAP_PARSED, e);
 	} else if (after_utf8)

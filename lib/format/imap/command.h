@@ -1,7 +1,8 @@
 /*
  * command - what an IMAP client asks for: RFC 9051, 9 and RFC 3501, 9, with
  * RFC 2177, 2342, 2971, 3348, 3502, 3516, 4315, 4731, 4959, 5032, 5161,
- * 5182, 5258, 5819, 6154, 6851, 6855, 7162, 8438, 8474, 8514, 8970.
+ * 5182, 5258, 5819, 6154, 6851, 6855, 7162, 8438, 8474, 8508, 8514,
+ * 8970.
  *
  * imap_parse() takes the text of one IMAP_COMMAND of the reader and fills a
  * struct imap_command. Strings are borrowed from that text or live in the
@@ -56,6 +57,7 @@ enum imap_verb {
 	IMAP_NAMESPACE,
 	IMAP_STATUS,
 	IMAP_APPEND_CMD, /* arguments by imap_parse_append() */
+	IMAP_REPLACE,	 /* as APPEND (RFC 8508) */
 	IMAP_IDLE,
 	IMAP_CHECK,
 	IMAP_CLOSE,
@@ -309,6 +311,8 @@ imap_parse(struct arena *, struct str text, const struct imap_parse_opts *,
  */
 struct imap_append {
 	struct str tag, mailbox;
+	bool is_replace, is_uid; /* REPLACE, UID REPLACE of this message: */
+	struct imap_set replaced;
 	struct imap_flags flags;
 	bool has_date;
 	int64_t date;

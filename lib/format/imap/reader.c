@@ -199,20 +199,37 @@ skip_begin(struct imap_reader *r, const char *why)
 	r->state = READ_SKIP;
 }
 
+/* The offset of the mailbox name of an APPEND or REPLACE; SIZE_MAX if the
+ * command is another one. */
+static size_t
+mailbox_at(struct str text)
+{
+	struct str rest = text, word;
+
+	if (!str_cut(&rest, ' ', &word) || !str_cut(&rest, ' ', &word))
+		return SIZE_MAX;
+	if (str_eq_nocase(word, STR("APPEND")))
+		return text.n - rest.n;
+	if (str_eq_nocase(word, STR("UID")) && !str_cut(&rest, ' ', &word))
+		return SIZE_MAX;
+	/* RFC 8508: a message number stands before the mailbox */
+	if (!str_eq_nocase(word, STR("REPLACE")) || !str_cut(&rest, ' ', &word))
+		return SIZE_MAX;
+	return text.n - rest.n;
+}
+
 /* Does this literal carry a message of an APPEND? See reader.h. */
 static bool
 is_message(const struct imap_reader *r, const struct imap_literal *lit)
 {
-	struct str text = buf_str(&r->text), tag;
-	const struct str verb = STR("APPEND ");
+	size_t at;
 
 	if (!r->opts.has_append)
 		return false;
 	if (r->is_part)
 		return true;
-	if (!str_cut(&text, ' ', &tag) || !str_starts_nocase(text, verb))
-		return false;
-	return r->line + lit->at > tag.n + 1 + verb.n;
+	at = mailbox_at(buf_str(&r->text));
+	return at != SIZE_MAX && r->line + lit->at > at;
 }
 
 /* A line that ends in a literal's head is complete. */

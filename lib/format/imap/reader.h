@@ -13,7 +13,8 @@
  * each there is IMAP_APPEND, which the caller answers with
  * imap_reader_accept() or imap_reader_refuse(), and the octets come as
  * IMAP_DATA. The first literal of an APPEND is a mailbox name if it directly
- * follows the verb; every other one is a message.
+ * follows the verb; every other one is a message. REPLACE (RFC 8508) is the
+ * same with a message number before the mailbox.
  *
  * Bounds: IMAP_MAX_LINE octets a line, IMAP_MAX_LITERAL a literal,
  * IMAP_MAX_LITERALS of them with IMAP_MAX_TEXT octets in all; message

@@ -671,6 +671,11 @@ static const struct {
 	{ STR_INIT("a APPEND x () \" 7-Feb-1994 21:52:25 -0800\" ~{310+}"), true, false, true, STR_INIT("'a' 'x' flags=0 760686745 -480") },
 	{ STR_INIT("a APPEND x \"07-Feb-1994 21:52:25 +0130\" {3}"), true, false, true, STR_INIT("'a' 'x' flags=0 760652545 90") },
 	{ STR_INIT("a APPEND x (\\Draft) UTF8 (~{3+}"), true, false, true, STR_INIT("'a' 'x' flags=10 utf8") },
+	{ STR_INIT("a REPLACE 4 Drafts (\\Draft) {5}"), true, false, true, STR_INIT("'a' 'Drafts' flags=10 replaces 4-4") },
+	{ STR_INIT("a UID REPLACE * {1}\r\nx {5+}"), true, false, true, STR_INIT("'a' 'x' flags=0 replaces UID 0-0") },
+	{ STR_INIT("a REPLACE 1:2 x {5}"), true, false, false, STR_INIT("") },
+	{ STR_INIT("a REPLACE $ x {5}"), true, false, false, STR_INIT("") },
+	{ STR_INIT("a REPLACE x {5}"), true, false, false, STR_INIT("") },
 	{ STR_INIT(" {3}"), false, false, true, STR_INIT("nil nil flags=0") },
 	{ STR_INIT(" (\\Seen) {3}"), false, false, true, STR_INIT("nil nil flags=1") },
 	{ STR_INIT(") UTF8 (~{3}"), false, true, true, STR_INIT("nil nil flags=0 utf8") },
@@ -689,7 +694,7 @@ static const struct {
 
 START_TEST(parse_appends)
 {
-	struct imap_parse_opts opts = { .state = IMAP_IN_AUTH };
+	struct imap_parse_opts opts = { .state = IMAP_IN_SELECTED };
 	struct imap_parse_error e;
 	struct imap_append a;
 	struct arena arena;
@@ -711,6 +716,10 @@ START_TEST(parse_appends)
 			    &b, " %lld %d", (long long)a.date, a.zone_min);
 		if (a.is_utf8)
 			buf_puts(&b, " utf8");
+		if (a.is_replace) {
+			buf_puts(&b, a.is_uid ? " replaces UID" : " replaces");
+			show_set(&b, &a.replaced);
+		}
 		ck_assert_msg(
 		    str_eq(str_sub(buf_str(&b), 1, b.n), appends[_i].want),
 		    "%.*s", STR_ARG(buf_str(&b)));

@@ -163,6 +163,12 @@ static const struct {
 	  STR_INIT("append[a append x UTF8 (~{3+}] 38 <abc> end done[)] ") },
 	{ ACCEPT, STR_INIT("a append x {1+}\r\n1 junk\r\nb noop\r\n"),
 	  STR_INIT("append[a append x {1+}] 1 <1> end done[ junk] cmd[b noop] ") },
+	/* REPLACE (RFC 8508) */
+	{ ACCEPT, STR_INIT("a replace 4 x {2}\r\nhi\r\n"),
+	  STR_INIT("append[a replace 4 x {2}] 2s <hi> end done[] ") },
+	{ ACCEPT, STR_INIT("a UID REPLACE 4 {1+}\r\nx {2+}\r\nhi\r\n"),
+	  STR_INIT("append[a UID REPLACE 4 {1+}\r\nx {2+}] 2 <hi> end done[] ") },
+	{ ACCEPT, STR_INIT("a UID COPY 4 {1+}\r\nx\r\n"), STR_INIT("cmd[a UID COPY 4 {1+}\r\nx] ") },
 	/* refused: nothing more comes of a waiting client */
 	{ REFUSE, STR_INIT("a append x {5}\r\nb noop\r\n"),
 	  STR_INIT("append[a append x {5}] 5s cmd[b noop] ") },

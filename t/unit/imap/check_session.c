@@ -247,7 +247,7 @@ static const struct script {
 	"C: c SELECT INBOX junk\nS: c BAD junk at the end at \"junk\"\n"
 		"C: d LOGIN a b\nS: d BAD already logged in\n"
 	"C: e FETCH 1 FLAGS\nS: e BAD no mailbox is selected\n"
-	"C: f APPEND INBOX\nS: f BAD APPEND needs a literal\n"
+	"C: f APPEND INBOX\nS: f BAD expected a message\n"
 	"C: g NOOP\nS: g OK\n" },
 { "select, rev1",
 	TWO
@@ -367,6 +367,18 @@ static const struct script {
 	"C: n FETCH 1 (BODY.PEEK[1] BODY.PEEK[2] BINARY.PEEK[1] BINARY.SIZE[1])\nS: BODY[1] {7}^first^ BODY[2] NIL BINARY[1] ~{7}^first^ BINARY.SIZE[1] 7)\nS: n OK\n"
 	"C: o FETCH 1:2 PREVIEW\nS: * 1 FETCH (PREVIEW \"first\")^* 2 FETCH (PREVIEW \"second\")\nS: o OK\n"
 	"C: p FETCH 1 (EMAILID THREADID SAVEDATE)\nS: EMAILID (M\nS: THREADID NIL SAVEDATE \"\nS: p OK\n" },
+/* RFC 8508 */
+{ "replace",
+	TWO
+	"C: x REPLACE 1 INBOX {11+}^a: b^^c^\nS: x BAD\n"
+	"C: a SELECT INBOX\nS: a OK\n"
+	"C: b REPLACE 1 INBOX (\\Draft) {11+}^a: b^^c^\nS: * OK [APPENDUID \nS: 3]\nS: * 1 EXPUNGE\nS: * 2 EXISTS\nS: b OK\n"
+	"C: c UID REPLACE 3 Drafts {11+}^a: b^^d^\nS: * OK [APPENDUID \nS: * 2 EXPUNGE\nS: c OK\n"
+	"C: d UID REPLACE 3 Drafts {11+}^a: b^^d^\nS: d NO\n"
+	"C: e REPLACE 7 Drafts {11+}^a: b^^d^\nS: e NO\n"
+	"C: f REPLACE 1 nope {11+}^a: b^^d^\nS: f NO [TRYCREATE]\n"
+	"C: g REPLACE 1 Drafts {11+}^a: b^^d^ {11+}^a: b^^d^\nS: g BAD\nN: EXPUNGE\n"
+	"C: h STATUS Drafts (MESSAGES)\nS: (MESSAGES 1)\n" },
 { "too many keywords",
 	TWO
 	"C: a SELECT INBOX\nS: a OK\n"
