@@ -66,7 +66,7 @@ prepare(struct mailbox *m, struct deliver_job *job, const struct msg_deliver *d,
 	}
 	if (incoming_write(job->in, d->header, e) == 0 &&
 	    copy_message(job->in, fd, d->size, e) == 0 &&
-	    incoming_sync(job->in, e) == 0)
+	    incoming_finish(job->in, e) == 0)
 		return 0;
 	incoming_free(&job->in);
 	return -1;
@@ -106,6 +106,21 @@ delivered(struct deliver_job *job, uint32_t uid)
 		str_make(job->text, (size_t)n) };
 }
 
+/* All are on their way to the disk: wait for each. */
+static void
+sync_all(struct deliver_job *jobs, size_t n)
+{
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (jobs[i].in != NULL &&
+		    incoming_sync(jobs[i].in, &e) == -1) {
+			deliver_answer(&jobs[i], &e);
+			incoming_free(&jobs[i].in);
+		}
+}
+
 void
 deliver_commit(struct mailbox *m, struct deliver_job *jobs, size_t n)
 {
@@ -115,6 +130,7 @@ deliver_commit(struct mailbox *m, struct deliver_job *jobs, size_t n)
 	struct err e;
 	int rc;
 
+	sync_all(jobs, n);
 	for (i = 0; i < n; i++)
 		if (jobs[i].in != NULL)
 			in[count++] = jobs[i].in;

@@ -2,7 +2,7 @@
  * deliver - jobs into a mailbox, many in one commit.
  *
  * What is waiting in the channel is taken together: each message is written
- * and synced in tmp/, then all are filed by one directory sync and one
+ * in tmp/, then all are synced, then all are filed by one directory sync and one
  * journal transaction, then all are answered. Nothing is answered 250 before
  * mailbox_commit() returned.
  */
@@ -25,11 +25,10 @@ struct deliver_job {
 	char text[256];
 };
 
-/* Write header and message into tmp/ and sync it; on failure job->answer
- * says why. */
+/* Write header and message into tmp/; on failure job->answer says why. */
 void deliver_prepare(
     struct mailbox *, struct deliver_job *, const struct msg_deliver *, int fd);
-/* File all prepared ones; every job then has its answer. */
+/* Sync and file all prepared ones; every job then has its answer. */
 void deliver_commit(struct mailbox *, struct deliver_job *, size_t n);
 /* The SMTP reply for a store error. */
 void deliver_answer(struct deliver_job *, const struct err *);

@@ -32,7 +32,7 @@ struct incoming {
 	struct buf out;
 	char last, last2; /* the two bytes before */
 	bool holds_cr;	  /* a CR not yet written */
-	bool is_raw, is_synced, is_filed, is_renamed;
+	bool is_raw, is_finished, is_synced, is_filed, is_renamed;
 	uint64_t size;	 /* as given */
 	uint64_t stored; /* bytes written and in out */
 };
@@ -225,11 +225,11 @@ incoming_size(const struct incoming *in)
 }
 
 int
-incoming_sync(struct incoming *in, struct err *e)
+incoming_finish(struct incoming *in, struct err *e)
 {
 	struct timespec ts[2];
 
-	if (in->is_synced)
+	if (in->is_finished)
 		return 0;
 	if (!in->is_raw && in->holds_cr) {
 		buf_putc(&in->out, '\r');
@@ -243,6 +243,20 @@ incoming_sync(struct incoming *in, struct err *e)
 	ts[0].tv_nsec = ts[1].tv_nsec = 0;
 	if (futimens(in->fd, ts) == -1)
 		return err_sys(e, "set date of message");
+	/* a hint: where several wait for their sync, the disk has them all
+	 * under way when the first one is waited for */
+	(void)sync_file_range(in->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	in->is_finished = true;
+	return 0;
+}
+
+int
+incoming_sync(struct incoming *in, struct err *e)
+{
+	if (in->is_synced)
+		return 0;
+	if (incoming_finish(in, e) == -1)
+		return -1;
 	/* Makes the contents durable; the name in tmp/ is worth nothing. */
 	if (step_sync(in->fd) == -1)
 		return err_sys(e, "sync message");

@@ -40,6 +40,11 @@ int incoming_new(struct incoming **, struct mailbox *,
  */
 int incoming_write(struct incoming *, struct str, struct err *);
 uint64_t incoming_size(const struct incoming *); /* octets with CRLF so far */
+/*
+ * No more writes follow: start getting it to the disk, without waiting. For
+ * those who prepare several: finish all, then sync all. Not needed otherwise.
+ */
+int incoming_finish(struct incoming *, struct err *);
 int incoming_sync(struct incoming *, struct err *);
 void incoming_free(struct incoming **);
 
