@@ -53,16 +53,30 @@ open_auth(struct quire *q, struct err *e)
 {
 	char *state = str_dup(q->config->state_dir);
 	char *path = xasprintf("%s/auth", state);
+	struct stat st;
 	int fd = -1;
 
 	if (fs_mkdir_p(path, 0700, e) == 0) {
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd == -1)
 			err_sys(e, "%s", path);
+		/* authd reads them as the directory's owner */
+		else if (geteuid() == 0 && fstat(fd, &st) == 0 &&
+			 st.st_uid != 0 && seteuid(st.st_uid) == -1)
+			err_sys(e, "change to uid %u", (unsigned)st.st_uid);
 	}
 	free(path);
 	free(state);
 	return fd;
+}
+
+static void
+close_auth(int fd)
+{
+	if (fd != -1)
+		close(fd);
+	if (getuid() == 0 && geteuid() != 0 && seteuid(0) == -1)
+		exit(EX_OSERR);
 }
 
 int
@@ -80,7 +94,7 @@ account_set_password(
 	if (auth_derive(&a, str_from(name), password, &usual, &r, e) == 0)
 		rc = auth_write(fd, &r, e);
 	arena_release(&a);
-	close(fd);
+	close_auth(fd);
 	return rc;
 }
 
@@ -98,7 +112,7 @@ account_first_password(
 	arena_init(&a, 65536);
 	found = auth_read(&a, fd, str_from(name), &r, e);
 	arena_release(&a);
-	close(fd);
+	close_auth(fd);
 	switch (found) {
 	case AUTH_FOUND:
 		return 0;
@@ -245,8 +259,7 @@ remove_account(struct quire *q, const char *name)
 	fd = open_auth(q, &e);
 	if (fd != -1 && auth_remove(fd, str_from(name), &e) == -1)
 		rc = quire_fail(EX_IOERR, "password of %s: %s", name, e.text);
-	if (fd != -1)
-		close(fd);
+	close_auth(fd);
 	printf("account %s removed; its mail is left where it is\n", name);
 	return rc != 0 ? rc : quire_reload_if_running(q);
 }

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -206,6 +207,33 @@ read_key(struct str path, struct buf *out, struct err *e)
 	return rc;
 }
 
+/* Our own files in our own directory belong to who reads them, whoever wrote
+ * them before the first start. */
+static int
+fix_owner(int dirfd, uid_t uid, struct err *e)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	int rc = 0;
+
+	if (d == NULL)
+		return err_sys(e, "state directory");
+	while (rc == 0 && (de = readdir(d)) != NULL) {
+		int f = fs_open_file(dirfd, de->d_name, O_RDONLY, 0);
+		struct stat st;
+
+		if (f == -1)
+			continue; /* not a regular file: not ours */
+		if (fstat(f, &st) == 0 && st.st_uid != uid &&
+		    fchown(f, uid, (gid_t)-1) == -1)
+			rc = err_sys(e, "chown %s", de->d_name);
+		close(f);
+	}
+	closedir(d);
+	return rc;
+}
+
 static int
 state_dir(struct quired *q, const char *name, enum prog owner, int *out,
     struct err *e)
@@ -230,6 +258,8 @@ state_dir(struct quired *q, const char *name, enum prog owner, int *out,
 			if (str_uint(uid, UINT32_MAX, &n) &&
 			    fchown(*out, (uid_t)n, (gid_t)-1) == -1)
 				rc = err_sys(e, "chown %s", path);
+			else
+				rc = fix_owner(*out, (uid_t)n, e);
 		}
 	}
 	free(path);
