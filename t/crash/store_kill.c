@@ -32,7 +32,7 @@ static struct shared {
 	uint32_t uidnext;
 	uint32_t errors;
 	char error[400];
-} *sh;
+} * sh;
 
 static char root[256];
 static uint64_t rnd_state;
@@ -50,8 +50,7 @@ static void
 failed(const char *what, const struct err *e)
 {
 	if (sh->errors++ == 0)
-		snprintf(sh->error, sizeof(sh->error), "%s: %s", what,
-		    e->text);
+		snprintf(sh->error, sizeof(sh->error), "%s: %s", what, e->text);
 }
 
 static void
@@ -80,8 +79,8 @@ deliver(struct mailbox *m)
 		if (text[i] >= MAX_TEXT)
 			_exit(0);
 		sh->state[text[i]] = TRYING;
-		snprintf(body, sizeof(body), "Subject: %08u\r\n\r\nx\r\n",
-		    text[i]);
+		snprintf(
+		    body, sizeof(body), "Subject: %08u\r\n\r\nx\r\n", text[i]);
 		if (incoming_new(&in[i], m, &o, &e) == -1 ||
 		    incoming_write(in[i], str_from(body), &e) == -1 ||
 		    incoming_sync(in[i], &e) == -1)
@@ -130,7 +129,7 @@ text_at(struct mailbox *m, uint32_t uid)
 	if (mailbox_open_message(m, uid, &f, NULL) == -1)
 		return -1;
 	ok = msgfile_read(f, 0, p, 17, NULL) == 17 &&
-	    str_uint(str_make(p + 9, 8), MAX_TEXT, &n);
+	     str_uint(str_make(p + 9, 8), MAX_TEXT, &n);
 	msgfile_free(&f);
 	return ok ? (int)n : -1;
 }
@@ -238,8 +237,7 @@ check(void)
 	const char *bad = NULL;
 	struct message msg;
 
-	for (k = 0; k < 200 && (k < 3 || m->v.mirror_lo <= m->v.mirror_hi);
-	     k++)
+	for (k = 0; k < 200 && (k < 3 || m->v.mirror_lo <= m->v.mirror_hi); k++)
 		sync_box(m);
 	view_recount(&m->v, &c);
 	if (memcmp(&c, &m->v.c, sizeof(c)) != 0)
@@ -289,8 +287,8 @@ main(void)
 
 	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	snprintf(root, sizeof(root), "%s/quire-kill-XXXXXX",
-	    v != NULL ? v : "/tmp");
+	snprintf(
+	    root, sizeof(root), "%s/quire-kill-XXXXXX", v != NULL ? v : "/tmp");
 	if (mkdtemp(root) == NULL)
 		return 99;
 	v = getenv("QUIRE_SEED");

@@ -46,6 +46,9 @@ uint64_t incoming_size(const struct incoming *); /* octets with CRLF so far */
  */
 int incoming_finish(struct incoming *, struct err *);
 int incoming_sync(struct incoming *, struct err *);
+/* The same for many at once: their writing overlaps and most of the syncs
+ * find their work done. Stops at the first that fails. */
+int incoming_sync_many(struct incoming **, size_t n, struct err *);
 void incoming_free(struct incoming **);
 
 /*

@@ -27,7 +27,7 @@ void
 ops_clear(struct ops *o)
 {
 	/* a very large transaction's memory is not kept */
-	if (o->b.cap > 1 << 20)
+	if (o->b.cap > 1 << 14)
 		buf_release(&o->b);
 	buf_clear(&o->b);
 	pack_zero(&o->b, TXN_HEAD);

@@ -66,6 +66,12 @@ step_sync(int fd)
 }
 
 int
+step_sync_fs(int fd)
+{
+	return refused("sync") ? -1 : syncfs(fd);
+}
+
+int
 step_sync_data(int fd)
 {
 	return refused("sync_data") ? -1 : fdatasync(fd);

@@ -33,6 +33,7 @@ int step_pwrite(int fd, struct str, uint64_t off);
 int step_truncate(int fd, uint64_t size);
 int step_sync(int fd);	    /* fsync */
 int step_sync_data(int fd); /* fdatasync */
+int step_sync_fs(int fd);   /* syncfs */
 int step_link(int fromfd, const char *from, int tofd, const char *to);
 /* path is /proc/self/fd/N */
 int step_link_fd(const char *path, int tofd, const char *to);

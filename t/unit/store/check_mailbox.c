@@ -1,6 +1,9 @@
 /* The mailbox operations, one session and two. */
 #include "t_store.h"
 
+#include <errno.h>
+#include <poll.h>
+
 static const char hello[] = "Subject: hello\r\n\r\nworld\r\n";
 
 START_TEST(append_and_read)
@@ -223,6 +226,236 @@ START_TEST(folders)
 }
 END_TEST
 
+START_TEST(many_at_once)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX");
+	struct incoming_opts o = {
+		.has_date = true, .internaldate = 1000000000, .zone_min = -90
+	};
+	struct incoming *in[12];
+	uint32_t uids[12];
+	struct message msg;
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < 12; i++) {
+		ck_assert_int_eq(incoming_new(&in[i], m, &o, &e), 0);
+		ck_assert_int_eq(incoming_write(in[i], STR("a: b\r\n"), &e), 0);
+	}
+	/* not prepared: refused, and nothing is filed */
+	ck_assert_int_eq(mailbox_commit(m, in, 12, uids, &e), -1);
+	ck_assert_int_eq(incoming_sync_many(in, 12, &e), 0);
+	ck_assert_int_eq(mailbox_commit(m, in, 12, uids, &e), 0);
+	for (i = 0; i < 12; i++) {
+		ck_assert_uint_eq(uids[i], i + 1);
+		incoming_free(&in[i]);
+	}
+	mailbox_get(m, 12, &msg);
+	ck_assert_int_eq(msg.internaldate, 1000000000);
+	ck_assert_int_eq(msg.zone_min, -90);
+	/* one transaction: one modseq */
+	ck_assert_uint_eq(m->v.modseq[0], m->v.modseq[11]);
+	t_sh("test $(ls tmp | wc -l) = 0 && test $(ls cur | wc -l) = 12");
+	mailbox_close(&m);
+	account_close(&a);
+}
+END_TEST
+
+static bool
+is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+START_TEST(watching)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX"), *o = t_mailbox(a, "INBOX");
+	struct err e;
+	int fd;
+
+	t_sync(m, NULL);
+	fd = mailbox_watch(m, &e);
+	ck_assert_int_ne(fd, -1);
+	ck_assert(!is_readable(fd));
+	t_add(o, hello, 0);
+	ck_assert(is_readable(fd));
+	mailbox_watch_clear(m);
+	ck_assert(!is_readable(fd));
+	t_sync(m, NULL);
+	ck_assert_uint_eq(mailbox_count(m), 1);
+	mailbox_watch_clear(m);
+	t_sh("printf 'x: y\\n\\n' >new/1.foreign");
+	ck_assert(is_readable(fd));
+	mailbox_watch_clear(m);
+	t_sync(m, NULL);
+	ck_assert_uint_eq(mailbox_count(m), 2);
+	mailbox_close(&m);
+	mailbox_close(&o);
+	account_close(&a);
+}
+END_TEST
+
+START_TEST(readonly)
+{
+	struct account_opts opts = { .hostname = "h", .readonly = true };
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX");
+	struct mailbox_counts c;
+	struct err e;
+	char *text;
+
+	t_add(m, hello, 0);
+	t_sync(m, NULL);
+	mailbox_close(&m);
+	/* EXAMINE: nothing by the session, but it still sees what comes */
+	ck_assert_int_eq(
+	    account_open_mailbox(a, STR("INBOX"), true, &m, &e), ACCOUNT_OK);
+	ck_assert(mailbox_is_readonly(m));
+	ck_assert_int_eq(t_store(m, 1, 1, FLAGS_ADD, FLAG_SEEN), -1);
+	ck_assert_int_eq(t_remove(m, 1, 1), -1);
+	ck_assert_uint_eq(t_add(m, hello, 0), 0);
+	t_sh("printf 'x: y\\n\\n' >cur/1.foreign:2,");
+	t_sync(m, NULL);
+	ck_assert_uint_eq(mailbox_count(m), 2);
+	mailbox_close(&m);
+	account_close(&a);
+	/* an account opened so: not a byte is written */
+	t_sh("printf 'x: y\\n\\n' >cur/2.foreign:2,");
+	t_sh("ls -lR --time-style=full-iso . >../before.$(basename $PWD)");
+	ck_assert_int_eq(account_open(&a, t_rootfd, &opts, &e), 0);
+	ck_assert_int_eq(
+	    account_open_mailbox(a, STR("INBOX"), false, &m, &e), ACCOUNT_OK);
+	t_sync(m, NULL);
+	text = t_text(m, 1);
+	ck_assert_str_eq(text, hello);
+	free(text);
+	ck_assert_int_eq(t_store(m, 1, 1, FLAGS_ADD, FLAG_SEEN), -1);
+	ck_assert_int_eq(account_create(a, STR("x"), 0, &e), ACCOUNT_ERROR);
+	mailbox_close(&m);
+	ck_assert_int_eq(account_status(a, STR("Sent"), &c, &e),
+	    ACCOUNT_ERROR); /* never opened: it would have to be made */
+	account_close(&a);
+	t_sh("ls -lR --time-style=full-iso . |"
+	     " cmp - ../before.$(basename $PWD)");
+}
+END_TEST
+
+START_TEST(recent_and_vanished)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX"), *o = t_mailbox(a, "INBOX");
+	struct ranges r;
+	uint64_t before;
+
+	t_add(m, hello, 0);
+	t_add(m, hello, 0);
+	ck_assert_uint_eq(mailbox_counts(m)->recent, 2);
+	ck_assert(mailbox_is_recent(m, 1));
+	t_sync(o, NULL);
+	ck_assert(!mailbox_is_recent(o, 1));
+	ck_assert_uint_eq(mailbox_counts(o)->recent, 0);
+	ck_assert_uint_eq(mailbox_counts(m)->recent, 2);
+	before = mailbox_counts(o)->highestmodseq;
+	ranges_init(&r, 10);
+	ck_assert_int_eq(t_remove(m, 1, 1), 0);
+	/* o has not been told: it must not claim to know */
+	mailbox_follow(o, NULL);
+	ck_assert_uint_le(mailbox_counts(o)->highestmodseq, before);
+	ck_assert(mailbox_vanished(o, before, &r) && r.n == 0);
+	t_sync(o, NULL);
+	ck_assert_uint_gt(mailbox_counts(o)->highestmodseq, before);
+	ck_assert(mailbox_vanished(o, before, &r) && ranges_has(&r, 1));
+	ranges_release(&r);
+	mailbox_close(&m);
+	mailbox_close(&o);
+	account_close(&a);
+}
+END_TEST
+
+START_TEST(deleted_under_a_session)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "Trash");
+	struct mailbox_changes ch = { 0 };
+	struct mailbox_counts c;
+	struct msgfile *f;
+	struct err e;
+
+	ck_assert_int_eq(
+	    account_create(a, STR("t2"), USE_TRASH, &e), ACCOUNT_BADUSE);
+	t_add(m, hello, 0);
+	ck_assert_int_eq(mailbox_open_message(m, 77, &f, &e), -1);
+	ck_assert(e.kind == ERR_PERM && e.sys == ENOENT);
+	ck_assert_int_eq(account_delete(a, STR("Trash"), &e), ACCOUNT_OK);
+	t_sync(m, &ch);
+	ck_assert_uint_eq(ch.n, 1);
+	ck_assert_int_eq(ch.v[0].kind, CHANGE_UIDVALIDITY);
+	ck_assert_uint_eq(t_add(m, hello, 0), 0);
+	mailbox_changes_release(&ch);
+	mailbox_close(&m);
+	/* the name is free again, with another UIDVALIDITY */
+	ck_assert_int_eq(
+	    account_create(a, STR("t2"), USE_TRASH, &e), ACCOUNT_OK);
+	ck_assert_int_eq(account_create(a, STR("Trash"), 0, &e), ACCOUNT_OK);
+	ck_assert_int_eq(account_status(a, STR("Trash"), &c, &e), ACCOUNT_OK);
+	ck_assert_uint_eq(c.messages, 0);
+	account_close(&a);
+}
+END_TEST
+
+/* A disk without room: what fails leaves nothing, expunging works. */
+static bool is_full;
+
+static int
+full_disk(const char *call)
+{
+	struct stat st;
+
+	/* the reserve is what a real file system would then use */
+	if (!is_full || fstatat(t_rootfd, "quire/acct/reserve", &st, 0) == -1)
+		return 0;
+	return strcmp(call, "pwrite") == 0 || strcmp(call, "write") == 0 ||
+		       strcmp(call, "creat") == 0 ?
+		   ENOSPC :
+		   0;
+}
+
+START_TEST(full_disk_can_be_emptied)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX");
+	struct flag_change fc = { .flags = FLAG_SEEN };
+	struct ranges r;
+	struct err e = { 0 };
+
+	t_add(m, hello, 0);
+	t_add(m, hello, 0);
+	ranges_init(&r, 1);
+	ranges_add(&r, 1, 1);
+	store_step = full_disk;
+	is_full = true;
+	ck_assert_uint_eq(t_add(m, hello, 0), 0);
+	ck_assert_int_eq(mailbox_store(m, &r, &fc, NULL, NULL, &e), -1);
+	ck_assert_int_eq(e.kind, ERR_SPACE);
+	ck_assert_int_eq(mailbox_remove(m, &r, &e), 0);
+	store_step = NULL;
+	t_sync(m, NULL);
+	ck_assert_uint_eq(mailbox_count(m), 1);
+	ck_assert_uint_eq(t_add(m, hello, 0), 3);
+	ranges_release(&r);
+	mailbox_close(&m);
+	account_close(&a);
+	/* the next session builds it up again */
+	a = t_account();
+	account_close(&a);
+	t_sh("test -s quire/acct/reserve");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -235,6 +468,12 @@ main(void)
 	tcase_add_test(t, copies_and_moves);
 	tcase_add_loop_test(t, line_ends, 0, N(texts));
 	tcase_add_test(t, folders);
+	tcase_add_test(t, many_at_once);
+	tcase_add_test(t, watching);
+	tcase_add_test(t, readonly);
+	tcase_add_test(t, recent_and_vanished);
+	tcase_add_test(t, deleted_under_a_session);
+	tcase_add_test(t, full_disk_can_be_emptied);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
 	return t_run(s);
