@@ -4,10 +4,15 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
+#include <linux/seccomp.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/xalloc.h"
+#include "system/fs/fs.h"
 
 /* Newer than the oldest header we build with. */
 #define LL_TRUNCATE	(1ULL << 14)
@@ -179,6 +184,84 @@ allow_list(scmp_filter_ctx ctx, const char *const *calls, size_t n)
 		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+static int
+deny_group(scmp_filter_ctx ctx, const char *const *calls, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		int nr = seccomp_syscall_resolve_name(calls[i]);
+
+		if (nr >= 0 &&
+		    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The compiled program comes out of a descriptor only. */
+static int
+take_program(scmp_filter_ctx ctx, struct confine_filter *f)
+{
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	off_t size;
+	int rc = -1;
+
+	if (fd == -1)
+		return -1;
+	if (seccomp_export_bpf(ctx, fd) == 0 &&
+	    (size = lseek(fd, 0, SEEK_END)) > 0 &&
+	    size / (off_t)sizeof(*f->v) <= BPF_MAXINSNS) {
+		f->v = xmalloc((size_t)size);
+		f->n = (unsigned short)((size_t)size / sizeof(*f->v));
+		if (fs_pread_all(fd, f->v, (size_t)size, 0) == size)
+			rc = 0;
+	}
+	close(fd);
+	return rc;
+}
+
+int
+confine_compile(struct confine_filter *f, const struct confine_profile *from,
+    const struct confine_profile *to, struct err *e)
+{
+	static const char *const self[] = { "tgkill" };
+	scmp_filter_ctx ctx;
+	size_t i;
+	int rc;
+
+	*f = (struct confine_filter){ 0 };
+	if (confine_is_off())
+		return 0;
+	ctx = seccomp_init(SCMP_ACT_ALLOW);
+	if (ctx == NULL)
+		return err_set(e, ERR_TEMP, "seccomp: out of memory");
+	rc = deny_group(ctx, self, 1);
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]) && rc == 0; i++)
+		if (groups[i].when != 0 &&
+		    (groups[i].when & from->allow) != 0 &&
+		    (groups[i].when & to->allow) == 0)
+			rc = deny_group(ctx, groups[i].calls, groups[i].n);
+	if (rc == 0)
+		rc = take_program(ctx, f);
+	seccomp_release(ctx);
+	if (rc == -1)
+		return err_set(e, ERR_TEMP, "seccomp: filter not compiled");
+	return 0;
+}
+
+int
+confine_load(const struct confine_filter *f, struct err *e)
+{
+	struct sock_fprog prog = { .len = f->n, .filter = f->v };
+
+	if (confine_is_off())
+		return 0;
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == -1)
+		return err_sys(e, "seccomp");
 	return 0;
 }
 

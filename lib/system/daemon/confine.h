@@ -8,6 +8,7 @@
 #ifndef DAEMON_CONFINE_H
 #define DAEMON_CONFINE_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -50,6 +51,20 @@ int confine_enter(const struct confine_profile *, const struct confine_dir *,
 int confine_files(const struct confine_profile *, const struct confine_dir *,
     size_t n, bool *isolated, struct err *);
 int confine_calls(const struct confine_profile *, struct err *);
+/*
+ * From one profile to a narrower one, for what a nursery forks: the filter
+ * inherited from it already allows nothing else, so only the difference is
+ * taken away. Compiled once, loaded in each child (libseccomp would take
+ * longer than the fork). The child may no longer signal even itself: abort()
+ * then ends it by SIGSEGV.
+ */
+struct confine_filter {
+	struct sock_filter *v;
+	unsigned short n;
+};
+int confine_compile(struct confine_filter *, const struct confine_profile *from,
+    const struct confine_profile *to, struct err *);
+int confine_load(const struct confine_filter *, struct err *);
 /* Built with sanitizers: confinement is off (they need what it forbids). */
 bool confine_is_off(void);
 

@@ -63,6 +63,8 @@ become(uid_t uid, gid_t gid, struct err *e)
 	return 0;
 }
 
+static struct confine_filter worker_filter;
+
 static int
 run_child(const struct nursery_spec *spec, struct daemon *d,
     const struct msg_order *o, int chan, int dir)
@@ -93,7 +95,7 @@ run_child(const struct nursery_spec *spec, struct daemon *d,
 	if (become(o->uid, o->gid, &e) == -1 ||
 	    confine_files(spec->worker, dirs, sizeof(dirs) / sizeof(dirs[0]),
 		&isolated, &e) == -1 ||
-	    confine_calls(spec->worker, &e) == -1) {
+	    confine_load(&worker_filter, &e) == -1) {
 		LOG_ERROR(
 		    "worker.start", F_STR("account", o->account), F_ERR(&e));
 		return 71;
@@ -141,6 +143,7 @@ nursery_run(const struct nursery_spec *spec)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
 	unsigned forks = 0;
+	struct err e;
 	sigset_t chld;
 	struct pollfd p[2];
 
@@ -150,6 +153,11 @@ nursery_run(const struct nursery_spec *spec)
 	tzset();
 	if (spec->prepare != NULL)
 		spec->prepare(d);
+	if (confine_compile(&worker_filter, spec->nursery, spec->worker, &e) ==
+	    -1) {
+		LOG_ERROR("daemon.confine", F_ERR(&e));
+		return 71;
+	}
 	keep_setid(d);
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);

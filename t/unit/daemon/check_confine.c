@@ -32,6 +32,7 @@ static const struct row {
 	const char *name; /* as in prog_names, with a suffix for a nursery */
 	const struct confine_profile *profile;
 	unsigned refused;
+	const struct confine_profile *nursery; /* that it is forked by */
 } rows[] = {
 	{ "quire-smtpd", &smtpd_profile, ALL },
 	{ "quire-imapd", &imapd_profile, ALL },
@@ -41,13 +42,33 @@ static const struct row {
 	/* owns nothing when started by root; its children are the next rows */
 	{ "quire-mda nursery", &mda_nursery_profile, SOCKET | EXEC | SIGNAL },
 	{ "quire-imap nursery", &imap_nursery_profile, SOCKET | EXEC | SIGNAL },
-	{ "quire-mda", &mda_worker_profile, ALL },
-	{ "quire-imap", &imap_worker_profile, ALL },
+	{ "quire-mda", &mda_worker_profile, ALL, &mda_nursery_profile },
+	{ "quire-imap", &imap_worker_profile, ALL, &imap_nursery_profile },
+	/* the same without a nursery */
+	{ "quire-mda alone", &mda_worker_profile, ALL },
+	{ "quire-imap alone", &imap_worker_profile, ALL },
 };
 #define NROWS (int)(sizeof(rows) / sizeof(rows[0]))
 
 static char base[64];
 static pid_t victim;
+
+/* As the program does: at once, or what its nursery left. */
+static int
+enter(const struct row *row, const struct confine_dir *dirs)
+{
+	struct confine_filter narrow;
+	bool isolated;
+	struct err e;
+
+	if (row->nursery == NULL)
+		return confine_enter(row->profile, dirs, 1, &isolated, &e);
+	if (confine_compile(&narrow, row->nursery, row->profile, &e) == -1 ||
+	    confine_enter(row->nursery, NULL, 0, &isolated, &e) == -1 ||
+	    confine_files(row->profile, dirs, 1, &isolated, &e) == -1)
+		return -1;
+	return confine_load(&narrow, &e);
+}
 
 /* What was refused, as bits; 0x80: could not be entered. */
 static unsigned
@@ -56,12 +77,10 @@ try_all(const struct row *row, int own)
 	const struct confine_dir dirs[] = { { .fd = own, .write = true } };
 	char *argv[] = { (char *)"true", NULL }, *envp[] = { NULL };
 	unsigned refused = 0;
-	bool isolated;
-	struct err e;
 	char path[128];
 	int fd;
 
-	if (confine_enter(row->profile, dirs, 1, &isolated, &e) == -1)
+	if (enter(row, dirs) == -1)
 		return 0x80;
 	if ((fd = open("/etc/passwd", O_RDONLY)) == -1)
 		refused |= PASSWD;
