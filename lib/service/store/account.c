@@ -37,6 +37,12 @@ account_is_readonly(const struct account *a)
 	return a->opts.readonly;
 }
 
+bool
+account_fast_sync(const struct account *a)
+{
+	return a->opts.fast_sync;
+}
+
 void
 account_log(
     const struct account *a, int level, const char *event, const char *text)

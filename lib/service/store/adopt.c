@@ -186,6 +186,10 @@ fill_mailbox(void *arg, struct journal *j, struct err *e)
 		if (m->ops.n >= ADDS_PER_TXN && append(m, j, e) == -1)
 			return -1;
 	}
+	/* what was expunged before is not known: QRESYNC clients of the other
+	 * server must compare everything once */
+	if (a->list.uidvalidity != 0)
+		op_words_pack(&m->ops, OP_FLOOR, j->modseq, 0);
 	for (i = 0; i < 2; i++)
 		if (a->is_stable[i])
 			op_scan_pack(

@@ -19,6 +19,7 @@
 #include "system/fs/fs.h"
 
 #define EXP_GRACE   3600
+#define TMP_GRACE   (36 * 3600) /* as every Maildir reader does */
 #define PURGE_BATCH 1000
 
 static void
@@ -217,27 +218,35 @@ mailbox_bury(struct mailbox *m, unsigned n, struct err *e)
 	return (int)k;
 }
 
-void
-mailbox_purge(struct mailbox *m)
+/* Unlink what has lain in a directory for so long. */
+static void
+purge_dir(int parentfd, const char *sub, int64_t seconds)
 {
 	int64_t now = date_now();
 	unsigned n = 0;
 	struct dirent *de;
 	struct stat st;
 	DIR *d;
-	int fd = fs_open_dir(m->qfd, "exp");
+	int fd = fs_open_dir(parentfd, sub);
 
 	if (fd == -1 || (d = fdopendir(fd)) == NULL) {
 		if (fd != -1)
 			close(fd);
 		return;
 	}
-	/* ctime is when it was moved here */
+	/* ctime is when it came here */
 	while ((de = readdir(d)) != NULL && n < PURGE_BATCH)
 		if (de->d_name[0] != '.' &&
 		    fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(st.st_mode) && now - st.st_ctime > EXP_GRACE &&
+		    S_ISREG(st.st_mode) && now - st.st_ctime > seconds &&
 		    step_unlink(fd, de->d_name) == 0)
 			n++;
 	closedir(d);
+}
+
+void
+mailbox_purge(struct mailbox *m)
+{
+	purge_dir(m->qfd, "exp", EXP_GRACE);
+	purge_dir(m->dirfd, "tmp", TMP_GRACE);
 }

@@ -609,7 +609,7 @@ row_cold(struct mailbox *m, uint32_t row, struct cold *out)
 static void
 make_sure(struct mailbox *m, uint32_t row)
 {
-	int fd = row_open(m, row);
+	int fd = row_open_likely(m, row);
 	uint64_t size;
 
 	if (fd == -1)

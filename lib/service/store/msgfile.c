@@ -235,8 +235,8 @@ try_open(int dirfd, struct str base, const uint32_t *fn, struct str extra)
 	return fs_open_file(dirfd, name, O_RDONLY, 0);
 }
 
-static int
-open_likely(struct mailbox *m, uint32_t row)
+int
+row_open_likely(struct mailbox *m, uint32_t row)
 {
 	struct view *v = &m->v;
 	char base_buf[NAME_LEN + 1], extra_buf[32];
@@ -299,7 +299,7 @@ row_open(struct mailbox *m, uint32_t row)
 	uint32_t uid = m->v.uid[row];
 	char name[16];
 	struct buf b;
-	int fd = open_likely(m, row);
+	int fd = row_open_likely(m, row);
 
 	if (fd != -1 || errno != ENOENT)
 		return fd;
@@ -320,7 +320,7 @@ row_open(struct mailbox *m, uint32_t row)
 		errno = ENOENT;
 		return -1;
 	}
-	fd = open_likely(m, row);
+	fd = row_open_likely(m, row);
 	if (fd != -1 || errno != ENOENT)
 		return fd;
 	/* reading the directory again helps only after a change */

@@ -375,6 +375,8 @@ mailbox_log(struct mailbox *, int level, const char *event, const char *text);
 /* ---- msgfile.c ---- */
 /* Descriptor of a row's file, by its likely names. -1 with errno. */
 int row_open(struct mailbox *, uint32_t row);
+/* The same, looking only where it should be. */
+int row_open_likely(struct mailbox *, uint32_t row);
 /* Octets with CRLF line ends; false on a read error. */
 bool msgfile_measure(int fd, bool is_raw, uint64_t *size);
 
@@ -499,6 +501,7 @@ struct account {
 
 const char *account_hostname(const struct account *);
 bool account_is_readonly(const struct account *);
+bool account_fast_sync(const struct account *);
 void account_log(
     const struct account *, int level, const char *event, const char *text);
 /* The reserve for emptying a full disk (expunge.c, 3): was there one? */
