@@ -15,13 +15,13 @@
 #include "service/config/config.h"
 #include "system/daemon/daemon.h"
 
-#define MAX_EXCHANGES	2000
-#define EXCHANGE_MS	60000 /* a client has this long to answer */
-#define HASH_WORKERS	2
-#define HASH_QUEUE	200 /* more wait for nothing: AUTH_TEMP */
-#define HASH_MS		10000
-#define CACHE_MS	(15 * 60 * 1000) /* features 1.6.5 */
-#define CACHE_SLOTS	1024
+#define MAX_EXCHANGES 2000
+#define EXCHANGE_MS   60000 /* a client has this long to answer */
+#define HASH_WORKERS  2
+#define HASH_QUEUE    200 /* more wait for nothing: AUTH_TEMP */
+#define HASH_MS	      10000
+#define CACHE_MS      (15 * 60 * 1000) /* features 1.6.5 */
+#define CACHE_SLOTS   1024
 
 struct exchange {
 	struct exchange *next;
@@ -30,13 +30,14 @@ struct exchange {
 	uint32_t id;		   /* ours, for hash jobs and userdb */
 	int64_t deadline;
 	struct sasl_server *sasl;
+	struct sasl_config config; /* borrowed by it, as the bufs below are */
 	char mechanism[32], remote[64], service[16];
 	char login[256], account[256];
 	struct arena arena;	   /* of the record */
 	struct auth_record record; /* the one being checked */
 	struct buf nonce, exporter, end_point;
-	bool is_done; /* accepted; the last word is on its way */
-	char *password;	   /* for the cache, zeroed */
+	bool is_done;	/* accepted; the last word is on its way */
+	char *password; /* for the cache, zeroed */
 	enum { EX_CLIENT, EX_HASH, EX_USERDB } waiting;
 };
 
@@ -68,7 +69,7 @@ struct authd {
 	struct hash_job *queue;
 	unsigned nqueue;
 	struct cache_slot cache[CACHE_SLOTS];
-	unsigned char cache_key[32]; /* of this run */
+	unsigned char cache_key[32];  /* of this run */
 	unsigned char server_key[32]; /* SCRAM salts of unknown names */
 	struct buf dummy_hash;	      /* checked for unknown names */
 	char recv_buf[IPC_MAX];
@@ -77,23 +78,23 @@ struct authd {
 /* exchange.c */
 void exchange_message(struct authd *, struct daemon_peer *, struct ipc_msg *);
 void exchange_hash_done(struct authd *, uint32_t exchange, uint32_t verdict);
-void exchange_user_reply(struct authd *, uint32_t exchange,
-    const struct msg_user_reply *);
+void exchange_user_reply(
+    struct authd *, uint32_t exchange, const struct msg_user_reply *);
 void exchange_expire(struct authd *, int64_t now);
 void exchange_drop_front(struct authd *, const struct daemon_peer *);
 
 /* hash.c: workers; verdicts are enum auth_verdict values */
 int hash_start(struct authd *); /* before confinement: forks */
-bool hash_submit(struct authd *, uint32_t exchange, struct str record,
-    struct str password);
+bool hash_submit(
+    struct authd *, uint32_t exchange, struct str record, struct str password);
 void hash_receive(struct authd *, struct hash_worker *);
 void hash_tick(struct authd *, int64_t now);
 
 /* cache.c */
-bool cache_has(struct authd *, struct str account, struct str record,
-    struct str password);
-void cache_put(struct authd *, struct str account, struct str record,
-    struct str password);
+bool cache_has(
+    struct authd *, struct str account, struct str record, struct str password);
+void cache_put(
+    struct authd *, struct str account, struct str record, struct str password);
 void cache_clear(struct authd *);
 
 #endif

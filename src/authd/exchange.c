@@ -135,11 +135,25 @@ refused(
 	drop(a, x);
 }
 
+/* The exchange for who debugs a client: SCRAM's messages prove a password
+ * without telling it, the others are not shown at any level. */
+static void
+trace(const struct exchange *x, const char *way, struct str data)
+{
+	bool is_scram = str_starts(str_from(x->mechanism), STR("SCRAM"));
+
+	LOG_AT(LOG_LEVEL_TRACEAUTH, "auth.step",
+	    F_CSTR("mechanism", x->mechanism), F_CSTR("remote", x->remote),
+	    F_CSTR("way", way),
+	    F_STR("data", is_scram ? data : STR("withheld")));
+}
+
 static void
 challenge(struct exchange *x, struct str data)
 {
 	struct buf b;
 
+	trace(x, "out", data);
 	buf_init(&b, IPC_MAX);
 	msg_pack_blob(&b, MSG_AUTH_CHALLENGE, x->conn, data);
 	if (x->front->fd != -1)
@@ -302,7 +316,6 @@ static void
 begin(struct authd *a, struct daemon_peer *front, struct ipc_msg *m)
 {
 	struct msg_auth_start s;
-	struct sasl_config c;
 	struct exchange *x;
 
 	if (!msg_unpack_auth_start(m, &s) || a->nexchanges >= MAX_EXCHANGES) {
@@ -330,14 +343,14 @@ begin(struct authd *a, struct daemon_peer *front, struct ipc_msg *m)
 	make_nonce(&x->nonce);
 	buf_put(&x->exporter, s.exporter);
 	buf_put(&x->end_point, s.end_point);
-	c = (struct sasl_config){ .nonce = buf_str(&x->nonce),
+	x->config = (struct sasl_config){ .nonce = buf_str(&x->nonce),
 		.secret = str_make(
 		    (const char *)a->server_key, sizeof(a->server_key)),
 		.iterations = AUTH_ITERATIONS,
 		.plus_advertised = s.plus_advertised,
 		.exporter = buf_str(&x->exporter),
 		.end_point = buf_str(&x->end_point) };
-	x->sasl = sasl_server_new(str_from(x->mechanism), &c);
+	x->sasl = sasl_server_new(str_from(x->mechanism), &x->config);
 	if (x->sasl == NULL)
 		refused(a, x, AUTH_MECHANISM, "no such mechanism");
 	else
@@ -360,6 +373,7 @@ exchange_message(struct authd *a, struct daemon_peer *front, struct ipc_msg *m)
 		return; /* expired meanwhile: it has its answer */
 	if (m->type == MSG_AUTH_STEP && x->waiting == EX_CLIENT &&
 	    msg_unpack_blob(m, &data)) {
+		trace(x, "in", data);
 		if (x->is_done)
 			accepted(a, x);
 		else

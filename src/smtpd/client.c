@@ -162,6 +162,8 @@ want_chunk(struct client *cl)
 	struct smtp_verdict v;
 	struct err e;
 
+	LOG_AT(LOG_LEVEL_TRACEDATA, "smtp.data",
+	    F_STR("data", smtp_session_chunk(cl->session)));
 	if (spool_write(cl->front, &cl->spool, smtp_session_chunk(cl->session),
 		&e) == -1) {
 		verdict_of(&e, &v);

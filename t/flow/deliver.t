@@ -84,6 +84,27 @@ ok "curl submits over TLS" curl -s --cacert "$D/ca.pem" \
     "smtps://localhost:$SUBMISSIONS" --resolve \
     "localhost:$SUBMISSIONS:127.0.0.1" -u quire@localhost:quirequire \
     --mail-from quire@localhost --mail-rcpt quire@localhost -T "$T/msg"
+{ cat "$T/msg"; head -c 3000000 /dev/urandom | base64; } | head -c -1 >"$T/big"
+ok "a message larger than memory allows" send --from a@x.example \
+    --to quire+big@localhost --data "@$T/big"
+f=$(grep -l 'Delivered-To: quire+big@' "$MD"/new/*)
+# but for the line end that swaks adds
+is "arrives whole" "$(sed '1,/^$/d' "$f" | head -c 4052000 | cksum)" \
+    "$(sed '1,/^$/d' "$T/big" | head -c 4052000 | cksum)"
+is "nothing is left in the spool" "$(find "$D/state/spool" -type f | wc -l)" 0
+if command -v gsasl >/dev/null; then
+	# gsasl's plain SCRAM fails under TLS, where it offers a binding
+	for m in "SCRAM-SHA-256 --no-starttls" SCRAM-SHA-256-PLUS; do
+		# shellcheck disable=SC2086
+		like "gsasl logs in with $m" "$(gsasl --imap \
+		    --connect "localhost:$IMAP" --x509-ca-file="$D/ca.pem" \
+		    -m $m -a quire@localhost -p quirequire </dev/null 2>&1)" \
+		    'authentication finished'
+	done
+fi
+as quire -C "$D" loglevel tracedata >/dev/null
+ok "logged in at tracedata" curl -s "imap://127.0.0.1:$IMAP/" \
+    -u quire@localhost:quirequire
 is "no password in the log" "$(grep -c quirequire "$T/log")" 0
 flow_stop
 done_testing
