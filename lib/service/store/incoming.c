@@ -251,27 +251,6 @@ incoming_finish(struct incoming *in, struct err *e)
 	return 0;
 }
 
-/* Everything but the sync. */
-static int
-finish(struct incoming *in, struct err *e)
-{
-	struct timespec ts[2];
-
-	if (!in->is_raw && in->holds_cr) {
-		buf_putc(&in->out, '\r');
-		in->stored++;
-		in->holds_cr = false;
-	}
-	if (flush(in, e) == -1)
-		return -1;
-	/* other servers show a file's mtime as the date of arrival */
-	ts[0].tv_sec = ts[1].tv_sec = (time_t)in->opts.internaldate;
-	ts[0].tv_nsec = ts[1].tv_nsec = 0;
-	if (futimens(in->fd, ts) == -1)
-		return err_sys(e, "set date of message");
-	return 0;
-}
-
 static void
 set_synced(struct incoming *in)
 {
@@ -301,25 +280,22 @@ incoming_sync(struct incoming *in, struct err *e)
 {
 	if (in->is_synced)
 		return 0;
-	return finish(in, e) == -1 ? -1 : make_durable(in, e);
+	return incoming_finish(in, e) == -1 ? -1 : make_durable(in, e);
 }
 
 int
 incoming_sync_many(struct incoming **in, size_t n, struct err *e)
 {
+	bool one_fs = n >= SYNCFS_MIN;
 	size_t i;
 
-	/* Start all the writing, then wait: the first sync commits the file
-	 * system's own journal for all of them. */
 	for (i = 0; i < n; i++) {
-		if (in[i]->is_synced)
-			continue;
-		if (finish(in[i], e) == -1)
+		if (incoming_finish(in[i], e) == -1)
 			return -1;
-		if (n > 1)
-			sync_file_range(in[i]->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		/* other mailboxes may lie on other file systems */
+		one_fs &= in[i]->m == in[0]->m;
 	}
-	if (n >= SYNCFS_MIN && !account_fast_sync(in[0]->m->account)) {
+	if (one_fs && !account_fast_sync(in[0]->m->account)) {
 		/* Makes all their contents durable, at one flush of the disk */
 		if (step_sync_fs(in[0]->fd) == -1)
 			return err_sys(e, "sync messages");
