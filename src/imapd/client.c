@@ -1,28 +1,10 @@
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "imapd.h"
 #include "system/log/log.h"
-
-static void
-addr_text(const struct sockaddr_storage *ss, char *out, socklen_t n)
-{
-	out[0] = '\0';
-	if (ss->ss_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)ss)->sin_addr,
-		    out, n);
-	else if (ss->ss_family == AF_INET6)
-		inet_ntop(AF_INET6,
-		    &((const struct sockaddr_in6 *)ss)->sin6_addr, out, n);
-}
 
 void
 client_say(struct client *cl, const char *fmt, ...)
@@ -135,23 +117,11 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 }
 
 static void
-refuse(int fd, const char *text)
-{
-	ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	(void)n;
-	close(fd);
-}
-
-static void
 start(struct imapd *f, const struct daemon_listener *l, int fd,
     const char *remote)
 {
 	struct client *cl = xcalloc(1, sizeof(*cl));
-	int on = 1;
 
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	cl->front = f;
 	cl->listener = l;
 	cl->is_first = true;
@@ -183,29 +153,17 @@ start(struct imapd *f, const struct daemon_listener *l, int fd,
 void
 client_accept(struct imapd *f, const struct daemon_listener *l)
 {
-	int rounds = 64; /* a burst must not starve those connected */
+	char remote[ADDR_TEXT];
+	int rounds = ACCEPT_BURST, fd;
 
-	while (rounds-- > 0) {
-		struct sockaddr_storage ss;
-		socklen_t n = sizeof(ss);
-		char remote[64];
-		int fd = accept4(l->fd, (struct sockaddr *)&ss, &n,
-		    SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (fd == -1) {
-			if (errno == EMFILE || errno == ENFILE)
-				LOG_ERROR(
-				    "accept", F_CSTR("err", strerror(errno)));
-			return;
-		}
-		addr_text(&ss, remote, sizeof(remote));
-		if (f->clients.live >= f->config->limits.connections) {
-			refuse(fd, "* BYE [UNAVAILABLE] too many "
-				   "connections, try later\r\n");
-			LOG_WARN("refused", F_CSTR("remote", remote),
-			    F_CSTR("why", "limits: connections"));
+	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1) {
+		if (f->clients.live < f->config->limits.connections) {
+			start(f, l, fd, remote);
 			continue;
 		}
-		start(f, l, fd, remote);
+		LOG_WARN("refused", F_CSTR("remote", remote),
+		    F_CSTR("why", "limits: connections"));
+		accept_refuse(fd, "* BYE [UNAVAILABLE] too many connections, "
+				  "try later\r\n");
 	}
 }

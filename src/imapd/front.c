@@ -9,32 +9,25 @@
 #include "system/io/tls.h"
 #include "system/log/log.h"
 
-bool
-front_ask_auth(struct imapd *f, const struct buf *msg)
-{
-	if (f->auth_fd == -1 || ipc_send(f->auth_fd, msg, NULL, 0) != IPC_OK) {
-		LOG_ERROR("auth.channel", F_CSTR("err", "authd is not there"));
-		return false;
-	}
-	return true;
-}
-
 /* Those who wait for an authd that is gone get their answer now. */
 static void
-auth_lost(struct imapd *f)
+auth_gone(void *user, int fd)
 {
+	struct imapd *f = user;
 	const struct msg_auth_result temp = { .verdict = AUTH_TEMP };
 	struct client *cl;
 	uint32_t at = 0;
 
+	daemon_peer_lost(&f->d, fd);
 	while ((cl = idtable_each(&f->clients, &at)) != NULL)
 		if (cl->state == CLIENT_AUTH)
 			login_result(cl, &temp);
 }
 
 static void
-auth_message(struct imapd *f, struct ipc_msg *m)
+auth_said(void *user, struct ipc_msg *m)
 {
+	struct imapd *f = user;
 	struct client *cl = idtable_get(&f->clients, m->id);
 	struct msg_auth_result r;
 	struct str data;
@@ -52,43 +45,9 @@ auth_message(struct imapd *f, struct ipc_msg *m)
 }
 
 static void
-auth_cb(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct imapd *f = w->data;
-	struct ipc_msg m;
-
-	for (;;) {
-		enum ipc_result rc = ipc_recv(
-		    f->auth_fd, &m, f->recv_buf, sizeof(f->recv_buf), false);
-
-		if (rc == IPC_AGAIN)
-			return;
-		if (rc == IPC_CLOSED)
-			break;
-		auth_message(f, &m);
-		ipc_close_fds(&m);
-	}
-	ev_io_stop(loop, w);
-	daemon_peer_lost(&f->d, f->auth_fd);
-	f->auth_fd = -1;
-	auth_lost(f);
-}
-
-static void
 watch_auth(struct imapd *f)
 {
-	int fd = daemon_peer_fd(&f->d, PROG_AUTHD, 0);
-
-	if (f->auth_fd != -1) {
-		ev_io_stop(f->loop, &f->auth);
-		auth_lost(f);
-	}
-	f->auth_fd = fd;
-	if (fd == -1)
-		return;
-	ev_io_init(&f->auth, auth_cb, fd, EV_READ);
-	f->auth.data = f;
-	ev_io_start(f->loop, &f->auth);
+	link_use(&f->auth, daemon_peer_fd(&f->d, PROG_AUTHD, 0));
 }
 
 static void
@@ -225,9 +184,9 @@ main(void)
 
 	if (f == NULL || sodium_init() == -1)
 		return 71;
-	f->auth_fd = -1;
 	daemon_init(&f->d, "quire-imapd");
 	f->loop = ev_default_loop(EVBACKEND_EPOLL);
+	link_init(&f->auth, f->loop, auth_said, auth_gone, f);
 	configure(f);
 	if (f->config == NULL)
 		return 78;

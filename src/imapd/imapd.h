@@ -16,8 +16,10 @@
 #include "format/imap/reader.h"
 #include "service/config/config.h"
 #include "system/daemon/daemon.h"
+#include "system/io/accept.h"
 #include "system/io/cid.h"
 #include "system/io/conn.h"
+#include "system/io/link.h"
 
 /* Over this much waiting for one side, reading from the other pauses. */
 #define RELAY_HIGH (64 * 1024)
@@ -44,7 +46,7 @@ struct client {
 	struct imap_reader *reader;
 	struct arena arena;
 	const struct daemon_listener *listener;
-	char remote[64], tag[IMAP_MAX_TAG + 1];
+	char remote[ADDR_TEXT], tag[IMAP_MAX_TAG + 1];
 	char cid[CID_LEN + 1];
 	uint64_t number;
 	bool is_first; /* no valid command yet */
@@ -59,12 +61,11 @@ struct imapd {
 	SSL_CTX *tls;
 	struct idtable clients;
 	uint64_t counter;
-	ev_io ctl, auth, listeners[DAEMON_MAX_LISTENERS];
-	int auth_fd;
+	ev_io ctl, listeners[DAEMON_MAX_LISTENERS];
+	struct link auth;
 	bool stopping;
 	ev_timer stop_timer;
 	struct conn_timeouts timeouts;
-	char recv_buf[IPC_MAX];
 };
 
 /* login.c: commands before login */
@@ -84,8 +85,5 @@ void client_say(struct client *, const char *fmt, ...)
 
 /* relay.c: after login */
 void relay_start(struct client *, int fd);
-
-/* front.c: channels to quired and authd */
-bool front_ask_auth(struct imapd *, const struct buf *msg);
 
 #endif

@@ -77,7 +77,7 @@ start_auth(struct client *cl, struct msg_auth_start *m)
 	conn_pause(cl->conn, true);
 	if (out.full)
 		login_result(cl, &(struct msg_auth_result){ AUTH_SYNTAX });
-	else if (!front_ask_auth(cl->front, &out))
+	else if (!link_send(&cl->front->auth, &out))
 		login_result(cl, &(struct msg_auth_result){ AUTH_TEMP });
 	if (out.p != NULL)
 		sodium_memzero(out.p, out.n);
@@ -273,7 +273,7 @@ sasl_line(struct client *cl, struct str line)
 	conn_pause(cl->conn, true);
 	if (str_eq(line, STR("*")) || !b64_decode(&b, line)) {
 		msg_pack_plain(&out, MSG_AUTH_CANCEL, cl->id);
-		(void)front_ask_auth(cl->front, &out);
+		(void)link_send(&cl->front->auth, &out);
 		cl->state = CLIENT_GREETED;
 		conn_pause(cl->conn, false);
 		client_say(cl, "%s BAD authentication %s", cl->tag,
@@ -281,7 +281,7 @@ sasl_line(struct client *cl, struct str line)
 					     "answer is not base64");
 	} else {
 		msg_pack_blob(&out, MSG_AUTH_STEP, cl->id, buf_str(&b));
-		if (!front_ask_auth(cl->front, &out))
+		if (!link_send(&cl->front->auth, &out))
 			login_result(
 			    cl, &(struct msg_auth_result){ AUTH_TEMP });
 	}

@@ -6,15 +6,6 @@
 
 /* SASL steps to authd and back; what they mean is decided there. */
 
-static bool
-ask(struct smtpd *f, const struct buf *b)
-{
-	if (f->auth_fd != -1 && ipc_send(f->auth_fd, b, NULL, 0) == IPC_OK)
-		return true;
-	LOG_ERROR("auth.channel", F_CSTR("err", "authd is not there"));
-	return false;
-}
-
 static void
 fail(struct client *cl, enum smtp_auth_verdict v)
 {
@@ -64,7 +55,7 @@ auth_step(struct client *cl)
 	cl->wait = WAIT_AUTH;
 	if (out.full)
 		fail(cl, SMTP_AUTH_SYNTAX);
-	else if (!ask(cl->front, &out))
+	else if (!link_send(&cl->front->auth, &out))
 		fail(cl, SMTP_AUTH_TEMP);
 	if (out.p != NULL)
 		sodium_memzero(out.p, out.n);
@@ -78,7 +69,7 @@ auth_cancel(struct client *cl)
 
 	buf_init(&out, 64);
 	msg_pack_plain(&out, MSG_AUTH_CANCEL, cl->id);
-	(void)ask(cl->front, &out);
+	(void)link_send(&cl->front->auth, &out);
 	buf_release(&out);
 }
 

@@ -1,28 +1,10 @@
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "smtpd.h"
 #include "system/log/log.h"
-
-static void
-addr_text(const struct sockaddr_storage *ss, char *out, socklen_t n)
-{
-	out[0] = '\0';
-	if (ss->ss_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)ss)->sin_addr,
-		    out, n);
-	else if (ss->ss_family == AF_INET6)
-		inet_ntop(AF_INET6,
-		    &((const struct sockaddr_in6 *)ss)->sin6_addr, out, n);
-}
 
 /* Frees the struct; a conn that is still there is cut. */
 static void
@@ -427,18 +409,13 @@ start(struct smtpd *f, const struct daemon_listener *l, int fd,
     const char *remote)
 {
 	struct client *cl = xcalloc(1, sizeof(*cl));
-	struct sockaddr_storage ss;
-	socklen_t n = sizeof(ss);
-	int on = 1;
 
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	cl->front = f;
 	cl->listener = l;
 	cl->spool.fd = -1;
 	cl->number = ++f->counter;
 	str_copy(str_from(remote), cl->remote, sizeof(cl->remote));
-	if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
-		addr_text(&ss, cl->local, sizeof(cl->local));
+	accept_local_address(fd, cl->local);
 	cid_make(buf_str(&f->d.cid_key), cl->number, cl->cid);
 	cl->id = idtable_put(&f->clients, cl);
 	init_timers(cl);
@@ -458,43 +435,20 @@ start(struct smtpd *f, const struct daemon_listener *l, int fd,
 	client_run(cl);
 }
 
-static void
-refuse(int fd)
-{
-	static const char text[] =
-	    "421 4.3.2 too many connections, try again later\r\n";
-	ssize_t n =
-	    send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	(void)n;
-	close(fd);
-}
-
 void
 client_accept(struct smtpd *f, const struct daemon_listener *l)
 {
-	int rounds = 64; /* a burst must not starve those connected */
+	char remote[ADDR_TEXT];
+	int rounds = ACCEPT_BURST, fd;
 
-	while (rounds-- > 0) {
-		struct sockaddr_storage ss;
-		socklen_t n = sizeof(ss);
-		char remote[64];
-		int fd = accept4(l->fd, (struct sockaddr *)&ss, &n,
-		    SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (fd == -1) {
-			if (errno == EMFILE || errno == ENFILE)
-				LOG_ERROR(
-				    "accept", F_CSTR("err", strerror(errno)));
-			return;
-		}
-		addr_text(&ss, remote, sizeof(remote));
-		if (f->clients.live >= f->config->limits.connections) {
-			LOG_WARN("refused", F_CSTR("remote", remote),
-			    F_CSTR("why", "limits: connections"));
-			refuse(fd);
+	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1) {
+		if (f->clients.live < f->config->limits.connections) {
+			start(f, l, fd, remote);
 			continue;
 		}
-		start(f, l, fd, remote);
+		LOG_WARN("refused", F_CSTR("remote", remote),
+		    F_CSTR("why", "limits: connections"));
+		accept_refuse(
+		    fd, "421 4.3.2 too many connections, try again later\r\n");
 	}
 }

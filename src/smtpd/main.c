@@ -10,44 +10,24 @@
 #include "system/log/log.h"
 
 static void
-auth_cb(struct ev_loop *loop, ev_io *w, int revents)
+auth_said(void *user, struct ipc_msg *m)
 {
-	struct smtpd *f = w->data;
-	struct ipc_msg m;
+	auth_message(user, m);
+}
 
-	for (;;) {
-		enum ipc_result rc = ipc_recv(
-		    f->auth_fd, &m, f->recv_buf, sizeof(f->recv_buf), false);
+static void
+auth_gone(void *user, int fd)
+{
+	struct smtpd *f = user;
 
-		if (rc == IPC_AGAIN)
-			return;
-		if (rc == IPC_CLOSED)
-			break;
-		auth_message(f, &m);
-		ipc_close_fds(&m);
-	}
-	ev_io_stop(loop, w);
-	daemon_peer_lost(&f->d, f->auth_fd);
-	f->auth_fd = -1;
+	daemon_peer_lost(&f->d, fd);
 	auth_lost(f);
 }
 
 static void
 watch_auth(struct smtpd *f)
 {
-	int fd = daemon_peer_fd(&f->d, PROG_AUTHD, 0);
-
-	if (f->auth_fd != -1) {
-		ev_io_stop(f->loop, &f->auth);
-		f->auth_fd = -1;
-		auth_lost(f);
-	}
-	f->auth_fd = fd;
-	if (fd == -1)
-		return;
-	ev_io_init(&f->auth, auth_cb, fd, EV_READ);
-	f->auth.data = f;
-	ev_io_start(f->loop, &f->auth);
+	link_use(&f->auth, daemon_peer_fd(&f->d, PROG_AUTHD, 0));
 }
 
 static void
@@ -157,9 +137,9 @@ main(void)
 
 	if (f == NULL || sodium_init() == -1)
 		return 71;
-	f->auth_fd = -1;
 	daemon_init(&f->d, "quire-smtpd");
 	f->loop = ev_default_loop(EVBACKEND_EPOLL);
+	link_init(&f->auth, f->loop, auth_said, auth_gone, f);
 	configure(f);
 	if (f->config == NULL)
 		return 78;

@@ -12,8 +12,10 @@
 #include "service/config/config.h"
 #include "session.h"
 #include "system/daemon/daemon.h"
+#include "system/io/accept.h"
 #include "system/io/cid.h"
 #include "system/io/conn.h"
+#include "system/io/link.h"
 
 #define SPOOL_MEMORY	   (1 << 20)  /* a message beyond it goes to disk */
 #define SPOOL_MEMORY_TOTAL (64 << 20) /* of all messages being received */
@@ -47,7 +49,7 @@ struct client {
 	unsigned jobs; /* deliveries without an answer */
 	bool is_running, has_progress;
 	ev_timer delay, idle, data;
-	char remote[64], local[64], cid[CID_LEN + 1], tls[96];
+	char remote[ADDR_TEXT], local[ADDR_TEXT], cid[CID_LEN + 1], tls[96];
 	uint64_t number;
 };
 
@@ -81,8 +83,8 @@ struct smtpd {
 	struct idtable clients, jobs, mdas;
 	struct mda *mda_list;
 	uint64_t counter, spooled;
-	ev_io ctl, auth, listeners[DAEMON_MAX_LISTENERS];
-	int auth_fd;
+	ev_io ctl, listeners[DAEMON_MAX_LISTENERS];
+	struct link auth;
 	bool stopping;
 	ev_timer stop_timer;
 	struct conn_timeouts timeouts;

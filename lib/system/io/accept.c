@@ -1,0 +1,65 @@
+#include "system/io/accept.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "system/log/log.h"
+
+static void
+addr_text(const struct sockaddr_storage *ss, char out[ADDR_TEXT])
+{
+	const void *ip = NULL;
+
+	out[0] = '\0';
+	if (ss->ss_family == AF_INET)
+		ip = &((const struct sockaddr_in *)ss)->sin_addr;
+	else if (ss->ss_family == AF_INET6)
+		ip = &((const struct sockaddr_in6 *)ss)->sin6_addr;
+	if (ip != NULL)
+		inet_ntop(ss->ss_family, ip, out, ADDR_TEXT);
+}
+
+int
+accept_next(int listener, char remote[ADDR_TEXT])
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	int on = 1, fd;
+
+	fd = accept4(
+	    listener, (struct sockaddr *)&ss, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd == -1) {
+		if (errno == EMFILE || errno == ENFILE)
+			LOG_ERROR("accept", F_CSTR("err", strerror(errno)));
+		return -1;
+	}
+	/* answers are whole: waiting for more to send only delays them */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	addr_text(&ss, remote);
+	return fd;
+}
+
+void
+accept_local_address(int fd, char local[ADDR_TEXT])
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+
+	local[0] = '\0';
+	if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
+		addr_text(&ss, local);
+}
+
+void
+accept_refuse(int fd, const char *line)
+{
+	ssize_t n = send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	(void)n;
+	close(fd);
+}
