@@ -26,8 +26,8 @@ void arena_clear(struct arena *); /* keeps one block for reuse */
 void *arena_alloc(struct arena *, size_t n);
 void *arena_zalloc(struct arena *, size_t n);
 void *arena_try(struct arena *, size_t n);
-struct str arena_str(struct arena *, struct str);  /* copy, NUL-ended too */
-char *arena_cstr(struct arena *, struct str);      /* copy, NUL-ended */
+struct str arena_str(struct arena *, struct str); /* copy, NUL-ended too */
+char *arena_cstr(struct arena *, struct str);	  /* copy, NUL-ended */
 /* Grow an array: old contents kept, old memory lost until the clear. */
 void *arena_regrow(struct arena *, void *old, size_t oldn, size_t newn);
 

@@ -27,8 +27,7 @@ encode(struct buf *b, struct str s, const char *abc, bool pad)
 			out[2] = abc[v >> 6 & 63];
 		if (left > 2)
 			out[3] = abc[v & 63];
-		buf_put(b,
-		    str_make(out, pad || left > 2 ? 4 : left + 1));
+		buf_put(b, str_make(out, pad || left > 2 ? 4 : left + 1));
 	}
 }
 

@@ -24,8 +24,8 @@ date_valid(const struct date *d)
 {
 	static const int len[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30,
 		31 };
-	bool leap = (d->year % 4 == 0 && d->year % 100 != 0) ||
-	    d->year % 400 == 0;
+	bool leap =
+	    (d->year % 4 == 0 && d->year % 100 != 0) || d->year % 400 == 0;
 
 	if (d->year < 1 || d->year > 9999 || d->month < 1 || d->month > 12 ||
 	    d->day < 1)
@@ -33,16 +33,16 @@ date_valid(const struct date *d)
 	if (d->day > len[d->month - 1] + (d->month == 2 && leap))
 		return false;
 	return d->hour >= 0 && d->hour < 24 && d->minute >= 0 &&
-	    d->minute < 60 && d->second >= 0 && d->second <= 60 &&
-	    d->zone_min > -6000 && d->zone_min < 6000;
+	       d->minute < 60 && d->second >= 0 && d->second <= 60 &&
+	       d->zone_min > -6000 && d->zone_min < 6000;
 }
 
 int64_t
 date_to_seconds(const struct date *d)
 {
 	return date_days_of(d->year, d->month, d->day) * 86400 +
-	    d->hour * 3600 + d->minute * 60 + d->second -
-	    (int64_t)d->zone_min * 60;
+	       d->hour * 3600 + d->minute * 60 + d->second -
+	       (int64_t)d->zone_min * 60;
 }
 
 static int64_t
@@ -96,8 +96,8 @@ print_zone(struct buf *b, int zone_min)
 {
 	int z = zone_min < 0 ? -zone_min : zone_min;
 
-	buf_printf(b, " %c%02d%02d", zone_min < 0 ? '-' : '+', z / 60 % 100,
-	    z % 60);
+	buf_printf(
+	    b, " %c%02d%02d", zone_min < 0 ? '-' : '+', z / 60 % 100, z % 60);
 }
 
 void

@@ -44,8 +44,8 @@ lower(const struct ranges *r, uint32_t x)
 
 /* Replace the ranges from..to-1 by n new ones (n <= 2). */
 static void
-splice(struct ranges *r, size_t from, size_t to, const struct range *v,
-    size_t n)
+splice(
+    struct ranges *r, size_t from, size_t to, const struct range *v, size_t n)
 {
 	size_t total = r->n - (to - from) + n;
 
@@ -58,8 +58,8 @@ splice(struct ranges *r, size_t from, size_t to, const struct range *v,
 		r->v = xreallocarray(r->v, r->cap, sizeof(*r->v));
 	}
 	if (r->n > to)
-		memmove(r->v + from + n, r->v + to,
-		    (r->n - to) * sizeof(*r->v));
+		memmove(
+		    r->v + from + n, r->v + to, (r->n - to) * sizeof(*r->v));
 	if (n > 0)
 		memcpy(r->v + from, v, n * sizeof(*v));
 	r->n = total;

@@ -98,7 +98,7 @@ str_cmp_nocase(struct str a, struct str b)
 
 	for (i = 0; i < n; i++) {
 		int d = (unsigned char)ascii_lower(a.p[i]) -
-		    (unsigned char)ascii_lower(b.p[i]);
+			(unsigned char)ascii_lower(b.p[i]);
 		if (d != 0)
 			return d;
 	}
@@ -115,14 +115,14 @@ bool
 str_starts_nocase(struct str s, struct str prefix)
 {
 	return s.n >= prefix.n &&
-	    str_eq_nocase(str_sub(s, 0, prefix.n), prefix);
+	       str_eq_nocase(str_sub(s, 0, prefix.n), prefix);
 }
 
 bool
 str_ends(struct str s, struct str suffix)
 {
 	return s.n >= suffix.n &&
-	    str_eq(str_sub(s, s.n - suffix.n, suffix.n), suffix);
+	       str_eq(str_sub(s, s.n - suffix.n, suffix.n), suffix);
 }
 
 size_t

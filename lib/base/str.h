@@ -18,10 +18,13 @@ struct str {
 };
 
 /* literals: STR() in code, STR_INIT() in static tables */
-#define STR_INIT(lit) { (lit), sizeof(lit) - 1 }
-#define STR(lit)      ((struct str){ (lit), sizeof(lit) - 1 })
+#define STR_INIT(lit)                  \
+	{                              \
+		(lit), sizeof(lit) - 1 \
+	}
+#define STR(lit) ((struct str){ (lit), sizeof(lit) - 1 })
 /* printf("%.*s", STR_ARG(s)) */
-#define STR_ARG(s)    (int)(s).n, (s).p
+#define STR_ARG(s) (int)(s).n, (s).p
 
 struct str str_from(const char *cstr); /* NULL gives an empty str */
 struct str str_make(const char *p, size_t n);

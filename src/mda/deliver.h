@@ -2,9 +2,9 @@
  * deliver - jobs into a mailbox, many in one commit.
  *
  * What is waiting in the channel is taken together: each message is written
- * in tmp/, then all are synced, then all are filed by one directory sync and one
- * journal transaction, then all are answered. Nothing is answered 250 before
- * mailbox_commit() returned.
+ * in tmp/, then all are synced, then all are filed by one directory sync and
+ * one journal transaction, then all are answered. Nothing is answered 250
+ * before mailbox_commit() returned.
  */
 #ifndef MDA_DELIVER_H
 #define MDA_DELIVER_H

@@ -53,8 +53,8 @@ struct new_account {
 };
 int account_write(int dirfd, const struct new_account *, struct err *);
 /* If it has none yet. */
-int account_first_password(struct quire *, const char *name,
-    struct str password, struct err *);
+int account_first_password(
+    struct quire *, const char *name, struct str password, struct err *);
 int account_set_password(
     struct quire *, const char *name, struct str password, struct err *);
 

@@ -23,8 +23,8 @@ die(const char *what)
 }
 
 static void
-deliver(int tmp, int new, int log, int writer, int n, const char *data,
-    size_t size)
+deliver(
+    int tmp, int new, int log, int writer, int n, const char *data, size_t size)
 {
 	char name[64], line[240];
 	int fd;
@@ -91,7 +91,7 @@ main(int argc, char **argv)
 	getrusage(RUSAGE_CHILDREN, &ru);
 	wall = (double)(b.tv_sec - a.tv_sec) + (b.tv_nsec - a.tv_nsec) / 1e9;
 	cpu = (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	    (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
+	      (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 	messages = messages / writers * writers;
 	printf("%.0f %.0f\n", messages / wall, cpu * 1e6 / messages);
 	return 0;

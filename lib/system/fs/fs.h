@@ -40,8 +40,8 @@ int fs_replace(int dirfd, const char *tmp, const char *name, mode_t mode,
 int fs_mkdir_p(const char *path, mode_t mode, struct err *);
 
 /* Open file description locks on one byte; wait at most timeout_ms. */
-int fs_lock(int fd, uint64_t byte, bool exclusive, int timeout_ms,
-    struct err *);
+int
+fs_lock(int fd, uint64_t byte, bool exclusive, int timeout_ms, struct err *);
 int fs_unlock(int fd, uint64_t byte);
 
 /* true if the directory is on a network file system (store.md 0a.9). */

@@ -18,8 +18,8 @@
 static void
 eq(struct str got, struct str want)
 {
-	ck_assert_msg(str_eq(got, want), "got '%.*s' want '%.*s'",
-	    STR_ARG(got), STR_ARG(want));
+	ck_assert_msg(str_eq(got, want), "got '%.*s' want '%.*s'", STR_ARG(got),
+	    STR_ARG(want));
 }
 
 START_TEST(str_cutting)
@@ -148,15 +148,15 @@ START_TEST(pack_roundtrip)
 	pack_blob(&b, STR("blob"));
 	cur_init(&c, buf_str(&b));
 	ck_assert(cur_u8(&c, &u8) && cur_u16(&c, &u16) && cur_u32(&c, &u32) &&
-	    cur_u64(&c, &u64) && cur_blob(&c, &s) && cur_done(&c));
+		  cur_u64(&c, &u64) && cur_blob(&c, &s) && cur_done(&c));
 	ck_assert(u8 == 0xfe && u16 == 0xfedc && u32 == 0xfedcba98);
 	ck_assert(u64 == 0xfedcba9876543210);
 	eq(s, STR("blob"));
 	for (i = 0; i < b.n; i++) { /* cut anywhere it must fail */
 		cur_init(&c, str_sub(buf_str(&b), 0, i));
 		ck_assert(!(cur_u8(&c, &u8) && cur_u16(&c, &u16) &&
-		    cur_u32(&c, &u32) && cur_u64(&c, &u64) &&
-		    cur_blob(&c, &s)));
+			    cur_u32(&c, &u32) && cur_u64(&c, &u64) &&
+			    cur_blob(&c, &s)));
 	}
 	buf_release(&b);
 }
@@ -165,8 +165,7 @@ END_TEST
 START_TEST(crc_vector)
 {
 	ck_assert_uint_eq(crc32c(0, "123456789", 9), 0xe3069283);
-	ck_assert_uint_eq(crc32c(crc32c(0, "1234", 4), "56789", 5),
-	    0xe3069283);
+	ck_assert_uint_eq(crc32c(crc32c(0, "1234", 4), "56789", 5), 0xe3069283);
 }
 END_TEST
 
@@ -177,8 +176,8 @@ static const struct {
 	{ "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" },
 	{ "foobar", "Zm9vYmFy" }
 };
-static const char *const b64bad[] = { "Zg=", "Zg", "Zh==", "Z===", "Zg==Zg==",
-	"Zm9v\n", "Zm-v" };
+static const char *const b64bad[] = { "Zg=", "Zg",
+	"Zh==", "Z===", "Zg==Zg==", "Zm9v\n", "Zm-v" };
 
 START_TEST(b64_vectors)
 {
@@ -209,11 +208,11 @@ static const struct {
 	bool ok;
 } utf8s[] = {
 	{ STR_INIT("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), true },
-	{ STR_INIT("\xc0\x80"), false },	/* overlong */
+	{ STR_INIT("\xc0\x80"), false }, /* overlong */
 	{ STR_INIT("\xe0\x80\x80"), false },
-	{ STR_INIT("\xed\xa0\x80"), false },	/* surrogate */
+	{ STR_INIT("\xed\xa0\x80"), false },	 /* surrogate */
 	{ STR_INIT("\xf4\x90\x80\x80"), false }, /* > U+10FFFF */
-	{ STR_INIT("\xe2\x82"), false },	/* cut */
+	{ STR_INIT("\xe2\x82"), false },	 /* cut */
 	{ STR_INIT("\x80"), false },
 };
 
@@ -288,8 +287,8 @@ START_TEST(ranges_model)
 			ck_assert(ranges_has(&r, i) == (bool)(model >> i & 1));
 		for (i = 1; i < r.n; i++)
 			ck_assert_uint_gt(r.v[i].lo, r.v[i - 1].hi + 1);
-		ck_assert_uint_eq(ranges_count(&r),
-		    (unsigned)__builtin_popcountll(model));
+		ck_assert_uint_eq(
+		    ranges_count(&r), (unsigned)__builtin_popcountll(model));
 	}
 	ranges_clear(&r);
 	ranges_add(&r, UINT32_MAX, UINT32_MAX);
