@@ -5,7 +5,9 @@
 void
 cur_init(struct cur *c, struct str s)
 {
-	*c = (struct cur){ s.p, s.p + s.n, NULL };
+	const char *p = s.p == NULL ? "" : s.p; /* NULL + 0 is undefined */
+
+	*c = (struct cur){ p, p + s.n, NULL };
 }
 
 bool

@@ -25,6 +25,8 @@ str_sub(struct str s, size_t from, size_t n)
 		from = s.n;
 	if (n > s.n - from)
 		n = s.n - from;
+	if (s.p == NULL) /* NULL + 0 is undefined */
+		return (struct str){ NULL, 0 };
 	return (struct str){ s.p + from, n };
 }
 
