@@ -95,10 +95,11 @@ def smtp_client(port, count, rcpt):
     s.close()
 
 
-def deliveries(conns, messages):
+def deliveries(conns, messages, boxes=1):
     each = messages // conns
     before, start = cpu(pid), time.time()
-    ts = [threading.Thread(target=smtp_client, args=(smtp_port, each, b"quire@localhost")) for _ in range(conns)]
+    who = [b"quire@localhost"] if boxes == 1 else [b"b%d@localhost" % i for i in range(boxes)]
+    ts = [threading.Thread(target=smtp_client, args=(smtp_port, each, who[i % len(who)])) for i in range(conns)]
     for t in ts:
         t.start()
     for t in ts:
@@ -161,6 +162,9 @@ for conns, messages in ((1, 600), (10, 2000), (50, 3000)):
     row("bare system calls, %d writers" % conns, "%7.0f /s  %5.0f us CPU", r, c)
     rate, us = deliveries(conns, messages)
     row("deliveries, %d connections, one mailbox" % conns, "%7.0f /s  %5.0f us CPU  ratio %.2f", rate, us, rate / r)
+    if conns > 1:
+        rate, us = deliveries(conns, messages, 10)
+        row("deliveries, %d connections, ten mailboxes" % conns, "%7.0f /s  %5.0f us CPU  ratio %.2f", rate, us, rate / r)
 
 m = login(imap_port, "quire@localhost")
 m.create("Bench")

@@ -7,6 +7,9 @@ flow_init 17000
 cp "$BUILDDIR/t/bench/bare" "$T/bin/" || exit 1
 chmod 755 "$T/bin/bare"
 flow_start || exit 1
+for i in 0 1 2 3 4 5 6 7 8 9; do
+	as quire -C "$D" account add "b$i" "b$i@localhost" >/dev/null
+done
 as mkdir -p "$T/work/dove" "$T/dv/home"
 set --
 sh "$SRCDIR/t/lib/peers.sh" dovecot >/dev/null 2>&1

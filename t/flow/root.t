@@ -65,7 +65,7 @@ caps() { sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$(pid_of "$1")/status"; }
 is "smtpd has no capability" "$(caps quire-smtpd)" 0000000000000000
 is "the nursery has SETUID and SETGID only" "$(caps quire-mda)" \
     00000000000000c0
-like "seccomp filters authd" \
+[ -n "${QUIRE_SANITIZED-}" ] || like "seccomp filters authd" \
     "$(cat "/proc/$(pid_of quire-authd)/status")" 'Seccomp:	2'
 login() { curl -s "imap://127.0.0.1:$IMAP/" -u "$1@example.org:secret-of-$1"; }
 like "a logs in" "$(login a)" Sent
@@ -91,7 +91,7 @@ pids = [int(p) for p in subprocess.check_output(["ps", "-o", "pid=", "-u", "6430
 print("sessions", len(pids))
 st = open("/proc/%d/status" % pids[0]).read()
 print("caps", [l.split()[1] for l in st.splitlines() if l.startswith("CapEff")])
-os.kill(max(pids), signal.SIGSEGV)
+os.kill(max(pids), signal.SIGABRT)
 time.sleep(0.5)
 alive = 0
 for m in (one, two):
@@ -110,7 +110,7 @@ like "without capabilities" "$(cat "$T/py")" "caps \['0000000000000000'\]"
 like "one crashes, the other goes on" "$(cat "$T/py")" 'alive 1'
 like "the next one starts" "$(cat "$T/py")" 'again SELECTED'
 is "one line says so, with the cause" \
-    "$(grep -c 'ev=worker.crashed .*cause="Segmentation fault"' "$T/log")" 1
+    "$(grep -c 'ev=worker.crashed .*cause=Aborted' "$T/log")" 1
 quire -C "$D" stop
 wait "$FLOW_PID"
 is "ended cleanly" "$?" 0
