@@ -144,14 +144,22 @@ static int
 append_done(struct mailbox *m, const struct todo *t, unsigned n,
     const struct scan_mark *mark, struct err *e)
 {
-	unsigned i;
+	struct view *v = &m->v;
+	unsigned i, k;
 
 	op_begin(&m->ops, OP_FNDONE, 0);
-	for (i = 0; i < n; i++)
-		if (t[i].is_done) {
-			op_u32(&m->ops, t[i].uid);
-			op_u32(&m->ops, t[i].uid);
-		}
+	for (i = 0; i < n; i = k + 1) {
+		k = i;
+		if (!t[i].is_done)
+			continue;
+		/* one range for neighbours; not over a row between, which may
+		 * have an intent of its own */
+		while (k + 1 < n && t[k + 1].is_done &&
+		       view_row(v, t[k + 1].uid) == view_row(v, t[k].uid) + 1)
+			k++;
+		op_u32(&m->ops, t[i].uid);
+		op_u32(&m->ops, t[k].uid);
+	}
 	op_end(&m->ops);
 	scan_note(m, mark, &m->ops);
 	return mailbox_append(m, 0, true, false, e);
