@@ -176,6 +176,28 @@ open_inbox(struct account **a)
 	return m;
 }
 
+/* Another program: toggles a flag in a name. */
+static void
+foreign(void)
+{
+	char *path = xasprintf("%s/cur", root), name[300] = "", to[400];
+	DIR *d = opendir(path);
+	struct dirent *de;
+	struct name n;
+	uint32_t k = 0;
+
+	while ((de = readdir(d)) != NULL)
+		if (de->d_name[0] != '.' && rnd(++k) == 0)
+			str_copy(str_from(de->d_name), name, sizeof(name));
+	if (name_parse(str_from(name), &n) &&
+	    name_with_info(to, n.base, n.fn ^ FN_F, n.extra))
+		/* it may be gone by now */
+		k += renameat2(
+			 dirfd(d), name, dirfd(d), to, RENAME_NOREPLACE) == 0;
+	closedir(d);
+	free(path);
+}
+
 static void
 worker(void)
 {
@@ -201,7 +223,9 @@ worker(void)
 			sync_box(m);
 			break;
 		case 7:
-			if (rnd(10) == 0) {
+			if (rnd(3) == 0)
+				foreign();
+			else if (rnd(6) == 0) {
 				mailbox_close(&m);
 				account_close(&a);
 				m = open_inbox(&a);

@@ -58,15 +58,24 @@ scan_note(struct mailbox *m, const struct scan_mark *mark, struct ops *o)
 
 struct todo {
 	uint32_t uid, want;
-	bool is_done;
+	bool is_done, is_revoked;
 };
+
+/* A rename was meant and is meant no more: flags set and taken back. */
+static bool
+is_revoked(const struct view *v, uint32_t row, uint32_t want)
+{
+	return (v->st[row] & (ST_NEWDIR | ST_BARE | ST_INTENT)) == ST_INTENT &&
+	       want == v->fn[row];
+}
 
 static bool
 is_behind(const struct view *v, uint32_t row, uint32_t *want)
 {
 	*want = view_want_fn(v, v->flags[row], v->kw[row], v->fn[row]);
 	return (v->st[row] & ST_GHOST) == 0 &&
-	       (*want != v->fn[row] || (v->st[row] & ST_NEWDIR) != 0);
+	       (*want != v->fn[row] || (v->st[row] & ST_NEWDIR) != 0 ||
+		   is_revoked(v, row, *want));
 }
 
 /* The next rows whose names are behind; moves mirror_lo past them. */
@@ -78,7 +87,9 @@ collect(struct view *v, struct todo *t, unsigned max)
 
 	for (; row < v->n && v->uid[row] <= v->mirror_hi && n < max; row++)
 		if (is_behind(v, row, &want))
-			t[n++] = (struct todo){ v->uid[row], want, false };
+			t[n++] = (struct todo){ .uid = v->uid[row],
+				.want = want,
+				.is_revoked = is_revoked(v, row, want) };
 	if (row < v->n && v->uid[row] <= v->mirror_hi)
 		v->mirror_lo = v->uid[row];
 	else {
@@ -106,6 +117,13 @@ rename_one(struct mailbox *m, uint32_t row, uint32_t want)
 			return false;
 	} else if (!name_with_info(from, cold.base, v->fn[row], cold.extra))
 		return false;
+	if (is_revoked(v, row, want)) {
+		/* if it happened after all, it is undone */
+		return name_with_info(
+			   from, cold.base, v->fnx[row], cold.extra) &&
+		       (step_rename(m->curfd, from, m->curfd, to) == 0 ||
+			   errno == ENOENT);
+	}
 	if (step_rename(fromfd, from, m->curfd, to) == 0)
 		return true;
 	if (errno == ENOENT || errno == EEXIST)
@@ -125,7 +143,7 @@ append_intents(
 	for (i = 0; i < n; i++) {
 		uint32_t row = view_row(v, t[i].uid);
 
-		if (row == v->n ||
+		if (row == v->n || t[i].is_revoked ||
 		    ((v->st[row] & ST_INTENT) != 0 && v->fnx[row] == t[i].want))
 			continue;
 		op_u32(&m->ops, t[i].uid);
@@ -150,16 +168,24 @@ append_done(struct mailbox *m, const struct todo *t, unsigned n,
 	op_begin(&m->ops, OP_FNDONE, 0);
 	for (i = 0; i < n; i = k + 1) {
 		k = i;
-		if (!t[i].is_done)
+		if (!t[i].is_done || t[i].is_revoked)
 			continue;
 		/* one range for neighbours; not over a row between, which may
 		 * have an intent of its own */
-		while (k + 1 < n && t[k + 1].is_done &&
+		while (k + 1 < n && t[k + 1].is_done && !t[k + 1].is_revoked &&
 		       view_row(v, t[k + 1].uid) == view_row(v, t[k].uid) + 1)
 			k++;
 		op_u32(&m->ops, t[i].uid);
 		op_u32(&m->ops, t[k].uid);
 	}
+	op_end(&m->ops);
+	op_begin(&m->ops, OP_MERGED, 0);
+	for (i = 0; i < n; i++)
+		if (t[i].is_done && t[i].is_revoked) {
+			op_u32(&m->ops, t[i].uid);
+			op_u32(&m->ops, t[i].want);
+			op_u32(&m->ops, WHERE_CUR);
+		}
 	op_end(&m->ops);
 	scan_note(m, mark, &m->ops);
 	return mailbox_append(m, 0, true, false, e);
