@@ -87,6 +87,13 @@ is_ip(const char *s)
 	       inet_pton(AF_INET6, s, raw) == 1;
 }
 
+/* Only there login without TLS is nobody else's to hear. */
+static bool
+is_loopback(const char *s)
+{
+	return strncmp(s, "127.", 4) == 0 || strcmp(s, "::1") == 0;
+}
+
 static char *
 default_dir(void)
 {
@@ -210,6 +217,7 @@ static int
 write_listen(struct quire *q, struct local *l, struct err *e)
 {
 	long o = l->offset == -1 ? 1000 : l->offset;
+	bool open = l->ip == NULL || is_loopback(l->ip);
 	struct buf b;
 	int rc;
 
@@ -220,11 +228,11 @@ write_listen(struct quire *q, struct local *l, struct err *e)
 	    "\taddress %s\n"
 	    "\tsmtp %ld\n\tsubmission %ld\n\tsubmissions %ld\n"
 	    "\timap %ld\n\timaps %ld\n"
-	    "\tplain-login yes\n"
-	    "\tno-limits yes\n"
+	    "\tplain-login %s\n"
+	    "\tno-limits %s\n"
 	    "}\n",
 	    l->ip == NULL ? "127.0.0.1 ::1" : l->ip, 25 + o, 587 + o, 465 + o,
-	    143 + o, 993 + o);
+	    143 + o, 993 + o, open ? "yes" : "no", open ? "yes" : "no");
 	rc = write_file(q->dirfd, "listen.conf", &b, e);
 	buf_release(&b);
 	return rc;
