@@ -1,0 +1,262 @@
+#include "service/dns/dns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ares.h>
+
+#include "base/date.h"
+#include "base/xalloc.h"
+#include "service/dns/dns_int.h"
+#include "system/fs/fs.h"
+
+#define TRIES 3
+
+/* One question under way. */
+struct query {
+	struct dns *dns;
+	struct arena *arena;
+	const struct dns_question *q;
+	struct dns_answer **out;
+	uint16_t id;
+	unsigned *left; /* questions of this dns_ask() without an answer */
+};
+
+static struct dns_answer *
+failure(struct arena *a)
+{
+	struct dns_answer *r = arena_zalloc(a, sizeof(*r));
+
+	r->status = DNS_TEMPFAIL;
+	r->ede = -1;
+	return r;
+}
+
+/* Is every server one that only this machine reaches? */
+static bool
+all_loopback(ares_channel channel)
+{
+	struct ares_addr_node *servers = NULL, *s;
+	bool all;
+
+	if (ares_get_servers(channel, &servers) != ARES_SUCCESS)
+		return false;
+	all = servers != NULL;
+	for (s = servers; s != NULL; s = s->next) {
+		const unsigned char *ip = (const unsigned char *)&s->addr;
+		static const unsigned char one[16] = { [15] = 1 };
+
+		if (s->family == AF_INET ? ip[0] != 127 :
+					   memcmp(ip, one, 16) != 0)
+			all = false;
+	}
+	ares_free_data(servers);
+	return all;
+}
+
+/* c-ares passes over `options trust-ad`; glibc and we do not. */
+static bool
+resolv_conf_trusts(void)
+{
+	struct buf b;
+	struct str text, line, word;
+	bool found = false;
+	struct err e;
+
+	buf_init(&b, 65536);
+	if (fs_read_file(AT_FDCWD, "/etc/resolv.conf", &b, &e) == 0) {
+		text = buf_str(&b);
+		while (text.n > 0) {
+			str_cut(&text, '\n', &line);
+			if (!str_starts(line, STR("options")))
+				continue;
+			while (line.n > 0) {
+				str_cut(&line, ' ', &word);
+				if (str_eq(str_trim(word), STR("trust-ad")))
+					found = true;
+			}
+		}
+	}
+	buf_release(&b);
+	return found;
+}
+
+/*
+ * NOCHECKRESP: a SERVFAIL comes back as an answer, else a bogus name could
+ * not be told from a broken server. EDNS with our size: else every answer
+ * above 512 octets would be asked for again by TCP.
+ */
+static int
+open_channel(struct dns *d, const struct dns_opts *o, struct err *e)
+{
+	struct ares_options opt = {
+		.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS |
+			 ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+		.timeout = (int)(d->timeout_ms / TRIES),
+		.tries = TRIES,
+		.ednspsz = DNS_UDP_SIZE,
+	};
+	int rc;
+
+	rc = ares_init_options(&d->channel, &opt,
+	    ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+		ARES_OPT_EDNSPSZ);
+	if (rc == ARES_SUCCESS && o->servers != NULL)
+		rc = ares_set_servers_ports_csv(d->channel, o->servers);
+	if (rc != ARES_SUCCESS)
+		return err_set(e, ERR_PERM, "resolver %s: %s",
+		    o->servers == NULL ? "" : o->servers, ares_strerror(rc));
+	return 0;
+}
+
+int
+dns_new(struct dns **out, const struct dns_opts *o, struct err *e)
+{
+	struct dns *d;
+	int rc = ares_library_init(ARES_LIB_INIT_ALL);
+
+	if (rc != ARES_SUCCESS)
+		return err_set(e, ERR_TEMP, "c-ares: %s", ares_strerror(rc));
+	d = xcalloc(1, sizeof(*d));
+	d->timeout_ms =
+	    o->timeout_ms == 0 ? TRIES * DNS_TIMEOUT_MS : o->timeout_ms;
+	if (open_channel(d, o, e) == -1) {
+		free(d);
+		return -1;
+	}
+	d->is_trusted = o->trust_ad || all_loopback(d->channel) ||
+			(o->servers == NULL && resolv_conf_trusts());
+	*out = d;
+	return 0;
+}
+
+void
+dns_free(struct dns **dp)
+{
+	struct dns *d = *dp;
+
+	if (d == NULL)
+		return;
+	*dp = NULL;
+	ares_destroy(d->channel);
+	ares_library_cleanup();
+	dns_cache_clear(d);
+	free(d);
+}
+
+bool
+dns_is_trusted(const struct dns *d)
+{
+	return d->is_trusted;
+}
+
+/* Called by c-ares, also from within ares_send() and ares_cancel(). */
+static void
+answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
+{
+	struct query *query = arg;
+	struct dns_answer *r = failure(query->arena);
+	struct dnsmsg m;
+
+	if (status == ARES_SUCCESS && alen > 0 &&
+	    dnsmsg_parse(query->arena,
+		str_make((const char *)abuf, (size_t)alen), &m, NULL) &&
+	    dnsmsg_answers(&m, query->id, query->q)) {
+		dnsmsg_result(
+		    query->arena, &m, query->q, query->dns->is_trusted, r);
+		dns_cache_put(query->dns, query->q, r);
+	}
+	*query->out = r;
+	(*query->left)--;
+	free(query);
+}
+
+static void
+send_question(struct dns *d, struct arena *a, const struct dns_question *q,
+    struct dns_answer **out, unsigned *left)
+{
+	struct query *query;
+	uint16_t id;
+	struct buf b;
+
+	buf_init(&b, 1024);
+	/* c-ares keeps the id we put in; its own are predictable enough */
+	fs_random(&id, sizeof(id));
+	if (!dnsmsg_query(&b, id, q, 0)) {
+		*out = failure(a);
+		(*out)->status = DNS_NXDOMAIN; /* no such name can exist */
+		buf_release(&b);
+		return;
+	}
+	query = xcalloc(1, sizeof(*query));
+	*query = (struct query){ d, a, q, out, id, left };
+	(*left)++;
+	ares_send(
+	    d->channel, (const unsigned char *)b.p, (int)b.n, answered, query);
+	buf_release(&b);
+}
+
+/* Wait for the channel's sockets once, at most until the deadline. */
+static void
+turn(struct dns *d, int64_t deadline)
+{
+	ares_socket_t socks[ARES_GETSOCK_MAXNUM];
+	struct pollfd p[ARES_GETSOCK_MAXNUM];
+	int bits = ares_getsock(d->channel, socks, ARES_GETSOCK_MAXNUM), i;
+	struct timeval max, tv, *left;
+	int64_t now = date_mono_ms(), ms = deadline > now ? deadline - now : 0;
+	nfds_t n = 0;
+
+	max.tv_sec = (time_t)(ms / 1000);
+	max.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	left = ares_timeout(d->channel, &max, &tv);
+	for (i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
+		short events = (ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
+			       (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0);
+
+		if (events != 0)
+			p[n++] =
+			    (struct pollfd){ .fd = socks[i], .events = events };
+	}
+	(void)poll(
+	    p, n, (int)(left->tv_sec * 1000 + (left->tv_usec + 999) / 1000));
+	/* sockets close and open while we go through them: c-ares checks */
+	for (i = 0; i < (int)n; i++)
+		ares_process_fd(d->channel,
+		    (p[i].revents & (POLLIN | POLLERR | POLLHUP)) != 0 ?
+			p[i].fd :
+			ARES_SOCKET_BAD,
+		    (p[i].revents & POLLOUT) != 0 ? p[i].fd : ARES_SOCKET_BAD);
+	ares_process_fd(d->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+}
+
+void
+dns_ask(struct dns *d, struct arena *a, const struct dns_question *q, size_t n,
+    struct dns_answer **out)
+{
+	int64_t deadline = date_mono_ms() + d->timeout_ms;
+	unsigned left = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (i >= DNS_MAX_QUESTIONS)
+			out[i] = failure(a);
+		else if ((out[i] = dns_cache_get(d, a, &q[i])) == NULL)
+			send_question(d, a, &q[i], &out[i], &left);
+	while (left > 0 && date_mono_ms() < deadline)
+		turn(d, deadline);
+	if (left > 0)
+		ares_cancel(d->channel); /* each gets its failure now */
+}
+
+const struct dns_answer *
+dns_lookup(struct dns *d, struct arena *a, const struct dns_question *q)
+{
+	struct dns_answer *out;
+
+	dns_ask(d, a, q, 1, &out);
+	return out;
+}

@@ -1,0 +1,47 @@
+/*
+ * dns - asking a resolver (RFC 1035, 6891), with our own messages over
+ * c-ares' transport.
+ *
+ * For workers and tools: dns_ask() sends all questions at once and returns
+ * when every one has its answer or the deadline has come; then what is
+ * missing is DNS_TEMPFAIL. Answers are cached, denials too, as long as their
+ * TTLs say (at most DNS_CACHE_TTL), DNS_CACHE_SIZE of them.
+ *
+ * AD is believed only from a resolver that is trusted: all servers are on
+ * loopback, or resolv.conf says `options trust-ad`, or the caller does.
+ */
+#ifndef DNS_DNS_H
+#define DNS_DNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "format/dnsmsg/dnsmsg.h"
+
+#define DNS_CACHE_SIZE	  4096
+#define DNS_CACHE_TTL	  3600 /* seconds; a day-old answer helps nobody */
+#define DNS_TIMEOUT_MS	  5000 /* of one try */
+#define DNS_MAX_QUESTIONS 64   /* in one dns_ask() */
+
+struct dns_opts {
+	const char *servers; /* "127.0.0.1:53,[::1]:53"; NULL: resolv.conf */
+	unsigned timeout_ms; /* of all tries together; 0: 3 * DNS_TIMEOUT_MS */
+	bool trust_ad;	     /* whatever the servers are */
+};
+
+struct dns;
+
+int dns_new(struct dns **, const struct dns_opts *, struct err *);
+void dns_free(struct dns **);
+bool dns_is_trusted(const struct dns *); /* is AD believed? */
+
+/* out[i] answers q[i]; answers live in the arena. Never fails: see status. */
+void dns_ask(struct dns *, struct arena *, const struct dns_question *q,
+    size_t n, struct dns_answer **out);
+/* One question. */
+const struct dns_answer *
+dns_lookup(struct dns *, struct arena *, const struct dns_question *);
+
+#endif

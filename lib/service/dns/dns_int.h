@@ -1,0 +1,31 @@
+/* dns_int - between dns.c (asking) and cache.c (remembering). */
+#ifndef DNS_INT_H
+#define DNS_INT_H
+
+#include <ares.h>
+#include <stdint.h>
+
+#include "service/dns/dns.h"
+
+struct dns_slot {
+	struct arena arena; /* of key and answer */
+	struct str key;	    /* p == NULL: free */
+	struct dns_answer *answer;
+	int64_t until; /* monotonic ms */
+};
+
+struct dns {
+	ares_channel channel;
+	unsigned timeout_ms;
+	bool is_trusted;
+	struct dns_slot *slots; /* DNS_CACHE_SIZE, made at the first use */
+};
+
+/* A copy in the arena, its TTL what is left; NULL if not known. */
+struct dns_answer *
+dns_cache_get(struct dns *, struct arena *, const struct dns_question *);
+void dns_cache_put(
+    struct dns *, const struct dns_question *, const struct dns_answer *);
+void dns_cache_clear(struct dns *);
+
+#endif
