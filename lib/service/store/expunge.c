@@ -146,7 +146,10 @@ bury_name(struct mailbox *m, int dirfd, const char *from, uint32_t uid)
 	       step_rename(dirfd, from, m->expfd, to) == 0;
 }
 
-/* Is the file of g away (moved now, or not there)? */
+/*
+ * Is the file of g in exp/ now? One that is not where it should be may have
+ * been renamed by others: only a scan can tell that it is gone.
+ */
 static bool
 bury_one(struct mailbox *m, const struct gone *g)
 {
@@ -154,6 +157,7 @@ bury_one(struct mailbox *m, const struct gone *g)
 	struct cold cold;
 	struct str base, extra;
 	uint32_t fns[2] = { g->fn, g->fnx };
+	struct stat st;
 	int i;
 
 	if (!mailbox_cold(m, g->uid, g->rec, g->nrec, &cold) ||
@@ -169,7 +173,9 @@ bury_one(struct mailbox *m, const struct gone *g)
 	if (bury_name(m, m->newfd, base_buf, g->uid) ||
 	    bury_name(m, m->curfd, base_buf, g->uid))
 		return true;
-	return errno == ENOENT;
+	/* moved there by one who died before saying so? */
+	uid_name(g->uid, name);
+	return fstatat(m->expfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /*
@@ -182,7 +188,7 @@ mailbox_bury(struct mailbox *m, unsigned n, struct err *e)
 {
 	struct scan_mark mark;
 	uint32_t uids[MIRROR_BATCH];
-	unsigned k = 0, i;
+	unsigned k = 0, i, tried = 0;
 
 	if (m->v.ngone == 0 || m->j.readonly)
 		return 0;
@@ -196,9 +202,19 @@ mailbox_bury(struct mailbox *m, unsigned n, struct err *e)
 		return -1;
 	}
 	scan_mark(m, &mark);
-	for (i = 0; i < m->v.ngone && i < n; i++)
-		if (bury_one(m, &m->v.gone[i]))
-			uids[k++] = m->v.gone[i].uid;
+	for (i = 0; i < m->v.ngone && tried < n; i++) {
+		struct gone *g = &m->v.gone[i];
+
+		if ((g->st & ST_MISSING) != 0)
+			continue;
+		tried++;
+		if (bury_one(m, g))
+			uids[k++] = g->uid;
+		else {
+			g->st |= ST_MISSING;
+			m->must_scan = true;
+		}
+	}
 	scan_mark_end(m, &mark);
 	if (k > 0 && mailbox_lock(m, e) == -1)
 		k = 0;

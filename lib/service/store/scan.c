@@ -43,6 +43,12 @@ struct stray { /* an entry that is no row's, or not surely */
 	bool is_duplicate;
 };
 
+struct gone_key { /* an expunged message whose file may be there */
+	uint64_t uhash;
+	uint32_t uid;
+	bool is_stuck; /* its file is there and cannot be moved */
+};
+
 struct scan {
 	struct mailbox *m;
 	uint32_t *table, mask, n; /* n: rows when the table was made */
@@ -52,6 +58,9 @@ struct scan {
 	struct stray *strays;
 	size_t nstrays, straycap;
 	struct arrivals new;
+	struct gone_key *gone; /* when the table was made */
+	size_t ngone;
+	bool stood_still;
 	struct stat st[2];
 	bool reads[2];
 	size_t nfiles;
@@ -82,6 +91,29 @@ scan_is_due(struct mailbox *m)
 
 /* ---- finding rows ---- */
 
+static int
+gone_cmp(const void *va, const void *vb)
+{
+	const struct gone_key *a = va, *b = vb;
+
+	return a->uhash < b->uhash ? -1 : a->uhash > b->uhash;
+}
+
+/* Files of expunged messages are no new messages. */
+static struct gone_key *
+gone_keys(const struct view *v)
+{
+	struct gone_key *k = xreallocarray(NULL, v->ngone + 1, sizeof(*k));
+	size_t i;
+
+	for (i = 0; i < v->ngone; i++)
+		k[i] = (struct gone_key){ .uhash = v->gone[i].uhash,
+			.uid = v->gone[i].uid };
+	if (v->ngone > 1)
+		qsort(k, v->ngone, sizeof(*k), gone_cmp);
+	return k;
+}
+
 static void
 table_make(struct scan *s)
 {
@@ -92,6 +124,8 @@ table_make(struct scan *s)
 		size *= 2;
 	s->mask = size - 1;
 	s->n = v->n;
+	s->gone = gone_keys(v);
+	s->ngone = v->ngone;
 	s->table = xcalloc(size, sizeof(*s->table));
 	s->seen = xcalloc(v->n, 1);
 	for (i = 0; i < v->n; i++) {
@@ -244,6 +278,8 @@ clear(struct scan *s)
 	s->ndiffs = s->nstrays = s->nfiles = 0;
 	free(s->table);
 	free(s->seen);
+	free(s->gone);
+	s->gone = NULL;
 	s->table = NULL;
 	s->seen = NULL;
 	arrivals_release(&s->new);
@@ -278,6 +314,7 @@ read_stable(struct scan *s, struct err *e)
 			changed |= fstat(fds[i], &after) == -1 ||
 				   stat_mtime(&after) != stat_mtime(&s->st[i]);
 	}
+	s->stood_still = !changed;
 	s->is_unstable |= changed;
 	return 0;
 }
@@ -327,33 +364,6 @@ judge_stray(struct scan *s, struct stray *x)
 	d->extra = str_dup(n.extra);
 	free(x->file);
 	x->file = NULL;
-}
-
-struct gone_key {
-	uint64_t uhash;
-	uint32_t uid;
-};
-
-static int
-gone_cmp(const void *va, const void *vb)
-{
-	const struct gone_key *a = va, *b = vb;
-
-	return a->uhash < b->uhash ? -1 : a->uhash > b->uhash;
-}
-
-/* Files of expunged messages are no new messages. */
-static struct gone_key *
-gone_keys(const struct view *v)
-{
-	struct gone_key *k = xreallocarray(NULL, v->ngone + 1, sizeof(*k));
-	size_t i;
-
-	for (i = 0; i < v->ngone; i++)
-		k[i] = (struct gone_key){ v->gone[i].uhash, v->gone[i].uid };
-	if (v->ngone > 1)
-		qsort(k, v->ngone, sizeof(*k), gone_cmp);
-	return k;
 }
 
 static void
@@ -411,15 +421,14 @@ judge_duplicate(struct scan *s, struct stray *x, const struct stat *st)
 }
 
 static void
-judge_newcomer(struct scan *s, struct stray *x, const struct gone_key *gone)
+judge_newcomer(struct scan *s, struct stray *x)
 {
 	struct mailbox *m = s->m;
 	struct name n;
 	struct stat st;
 	uint64_t uhash;
 	uint32_t bhash, row;
-	const struct gone_key *known;
-	struct gone_key key;
+	struct gone_key key, *known;
 	bool is_young;
 
 	if (fstatat(x->dir == 1 ? m->newfd : m->curfd, x->file, &st,
@@ -435,14 +444,15 @@ judge_newcomer(struct scan *s, struct stray *x, const struct gone_key *gone)
 	}
 	name_hashes(n.base, &uhash, &bhash);
 	key.uhash = uhash;
-	known = m->v.ngone == 0 ?
-		    NULL :
-		    bsearch(&key, gone, m->v.ngone, sizeof(*gone), gone_cmp);
+	known = s->ngone == 0 ? NULL :
+				bsearch(&key, s->gone, s->ngone,
+				    sizeof(*s->gone), gone_cmp);
 	if (known != NULL) {
 		/* where sessions that still show it will look */
-		if (mailbox_expfd(m, NULL) == 0)
-			bury_name(m, x->dir == 1 ? m->newfd : m->curfd, x->file,
-			    known->uid);
+		known->is_stuck =
+		    mailbox_expfd(m, NULL) == -1 ||
+		    !bury_name(m, x->dir == 1 ? m->newfd : m->curfd, x->file,
+			known->uid);
 		s->is_unstable = true;
 		return;
 	}
@@ -633,6 +643,26 @@ pack_new(struct scan *s)
 	}
 }
 
+/*
+ * Both directories were read as they stood: what was expunged before has been
+ * moved away by now, or is not there.
+ */
+static void
+pack_buried(struct scan *s)
+{
+	size_t i;
+
+	if (!s->stood_still || !s->reads[0] || !s->reads[1] || s->ngone == 0)
+		return;
+	op_begin(&s->m->ops, OP_BURIED, 0);
+	for (i = 0; i < s->ngone; i++)
+		if (!s->gone[i].is_stuck) {
+			op_u32(&s->m->ops, s->gone[i].uid);
+			op_u32(&s->m->ops, s->gone[i].uid);
+		}
+	op_end(&s->m->ops);
+}
+
 static void
 pack_state(struct scan *s)
 {
@@ -682,16 +712,13 @@ static int
 settle(struct scan *s, struct err *e)
 {
 	struct mailbox *m = s->m;
-	struct gone_key *gone;
 	size_t i, missing;
 
 	for (i = 0; i < s->nstrays; i++)
 		judge_stray(s, &s->strays[i]);
-	gone = gone_keys(&m->v);
 	for (i = 0; i < s->nstrays; i++)
 		if (s->strays[i].file != NULL)
-			judge_newcomer(s, &s->strays[i], gone);
-	free(gone);
+			judge_newcomer(s, &s->strays[i]);
 	if (define_letters(s, e) == -1)
 		return -1;
 	for (i = 0; i < s->ndiffs; i++)
@@ -706,6 +733,7 @@ settle(struct scan *s, struct err *e)
 	pack_flags(s);
 	pack_merged(s);
 	pack_new(s);
+	pack_buried(s);
 	if (!s->is_unstable && !s->is_loss)
 		pack_state(s);
 	/* Makes true the UIDs that sessions are about to show. */
@@ -731,7 +759,7 @@ scan_locked(struct scan *s, struct err *e)
 	mailbox_unlock(m);
 	if (rc == -1)
 		return -1;
-	m->must_scan = false;
+	m->must_scan = !s->stood_still && m->must_scan;
 	if (s->is_loss)
 		mailbox_log(m, 0, "store.massloss",
 		    "all files are gone: nothing is expunged");

@@ -213,6 +213,7 @@ enum {			     /* row states */
 	ST_UNSURE = 1 << 6,  /* size not measured yet */
 	ST_INTENT = 1 << 7,  /* fnx: name flags a rename will set */
 	ST_DONE = 1 << 8,    /* fnx: name flags before the last rename */
+	ST_MISSING = 1 << 10, /* of gone: not where it should be */
 	ST_OLDBOOT = 1 << 9, /* that rename happened before a reboot */
 };
 
