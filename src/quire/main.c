@@ -38,6 +38,10 @@ static const struct quire_command commands[] = {
 	    true },
 	{ "cid", "ID", "the log's number of a connection id in an error reply",
 	    cmd_cid, true },
+	{ "address", "check ADDRESS", "is it a mailbox (RFC 5321)?",
+	    cmd_address, false },
+	{ "idna", "DOMAIN", "its form for DNS", cmd_idna, false },
+	{ "dns", "lookup TYPE NAME", "ask the resolver", cmd_dns, false },
 	{ "version", "", "print the version", cmd_version, false },
 	{ "help", "", "this text", cmd_help, false },
 };
@@ -70,7 +74,9 @@ cmd_help(struct quire *q, int argc, char **argv)
 
 	printf("usage: quire [-C DIR] COMMAND [ARGUMENTS]\n"
 	       "  -C DIR  the server's configuration directory (default "
-	       "/etc/quire)\n\n");
+	       "/etc/quire)\n"
+	       "  tools take --json, --resolver IP:PORT, --dns-timeout "
+	       "TIME\n\n");
 	for (i = 0; i < NCOMMANDS; i++)
 		printf("  %s %s\n      %s\n", commands[i].name,
 		    commands[i].args, commands[i].help);

@@ -43,6 +43,9 @@ int cmd_stop(struct quire *, int, char **);
 int cmd_reload(struct quire *, int, char **);
 int cmd_loglevel(struct quire *, int, char **);
 int cmd_cid(struct quire *, int, char **);
+int cmd_address(struct quire *, int, char **);
+int cmd_idna(struct quire *, int, char **);
+int cmd_dns(struct quire *, int, char **);
 
 /* A configuration file for an account, and its first password. */
 struct new_account {

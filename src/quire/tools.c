@@ -1,0 +1,145 @@
+#include "tools.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+static int
+parse_timeout(const char *arg, unsigned *ms)
+{
+	struct str s = str_from(arg);
+	uint64_t v, factor = 1;
+
+	if (str_ends(s, STR("ms")))
+		s.n -= 2;
+	else if (str_ends(s, STR("s"))) {
+		s.n -= 1;
+		factor = 1000;
+	}
+	if (!str_uint(s, 600000, &v) || v * factor > 600000 || v == 0)
+		return quire_fail(EX_USAGE,
+		    "--dns-timeout %s: a time like 500ms or 5s, at most 600s",
+		    arg);
+	*ms = (unsigned)(v * factor);
+	return 0;
+}
+
+int
+tool_begin(struct tool *t, int *argc, char **argv)
+{
+	int from, to = 0, rc;
+
+	*t = (struct tool){ 0 };
+	arena_init(&t->arena, (size_t)256 << 20);
+	buf_init(&t->out, 4 << 20);
+	for (from = 0; from < *argc; from++) {
+		bool has_value = from + 1 < *argc;
+
+		if (strcmp(argv[from], "--json") == 0)
+			t->json = true;
+		else if (strcmp(argv[from], "--resolver") == 0 && has_value)
+			t->resolver = argv[++from];
+		else if (strcmp(argv[from], "--dns-timeout") == 0 &&
+			 has_value) {
+			rc = parse_timeout(argv[++from], &t->dns_timeout_ms);
+			if (rc != 0)
+				return rc;
+		} else
+			argv[to++] = argv[from];
+	}
+	*argc = to;
+	return 0;
+}
+
+int
+tool_dns(struct tool *t)
+{
+	const struct dns_opts o = { t->resolver, t->dns_timeout_ms, false };
+	struct err e;
+
+	if (dns_new(&t->dns, &o, &e) == -1)
+		return quire_fail(EX_USAGE, "%s", e.text);
+	return 0;
+}
+
+static void
+put_json_string(struct buf *b, struct str s)
+{
+	size_t i;
+
+	buf_putc(b, '"');
+	for (i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '"' || c == '\\') {
+			buf_putc(b, '\\');
+			buf_putc(b, (char)c);
+		} else if (c < 0x20 || c == 0x7f)
+			buf_printf(b, "\\u%04x", c);
+		else
+			buf_putc(b, (char)c);
+	}
+	buf_putc(b, '"');
+}
+
+/* In a line of KEY=VALUE control characters would make a second line. */
+static void
+put_plain(struct buf *b, struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		buf_putc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ?
+				'?' :
+				s.p[i]);
+}
+
+static void
+put_key(struct tool *t, const char *key)
+{
+	if (t->json)
+		buf_printf(
+		    &t->out, "%s\"%s\":", t->n_out == 0 ? "{" : ",", key);
+	else
+		buf_printf(&t->out, "%s%s=", t->n_out == 0 ? "" : " ", key);
+	t->n_out++;
+}
+
+void
+tool_put(struct tool *t, const char *key, struct str value)
+{
+	put_key(t, key);
+	if (t->json)
+		put_json_string(&t->out, value);
+	else
+		put_plain(&t->out, value);
+}
+
+void
+tool_put_bool(struct tool *t, const char *key, bool value)
+{
+	put_key(t, key);
+	buf_puts(&t->out,
+	    t->json ? (value ? "true" : "false") : (value ? "yes" : "no"));
+}
+
+void
+tool_put_int(struct tool *t, const char *key, int64_t value)
+{
+	put_key(t, key);
+	buf_printf(&t->out, "%lld", (long long)value);
+}
+
+int
+tool_end(struct tool *t, int status)
+{
+	if (status == 0) {
+		if (t->json)
+			buf_puts(&t->out, t->n_out == 0 ? "{}" : "}");
+		printf("%s\n", buf_cstr(&t->out));
+	}
+	dns_free(&t->dns);
+	buf_release(&t->out);
+	arena_release(&t->arena);
+	return status;
+}

@@ -1,0 +1,36 @@
+/*
+ * tools - what an admin asks the protocol modules: one line of output each,
+ * KEY=VALUE, or with --json one object.
+ *
+ * Options anywhere among the arguments: --json, --resolver IP:PORT,
+ * --dns-timeout TIME (milliseconds, or with s).
+ */
+#ifndef TOOLS_H
+#define TOOLS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "quire.h"
+#include "service/dns/dns.h"
+
+struct tool {
+	bool json;
+	const char *resolver;
+	unsigned dns_timeout_ms;
+	struct arena arena;
+	struct dns *dns; /* after tool_dns() */
+	struct buf out;
+	unsigned n_out;
+};
+
+/* Take the common options out of argv; 0, or an exit status. */
+int tool_begin(struct tool *, int *argc, char **argv);
+/* Connect to the resolver; 0, or an exit status. */
+int tool_dns(struct tool *);
+void tool_put(struct tool *, const char *key, struct str value);
+void tool_put_bool(struct tool *, const char *key, bool);
+void tool_put_int(struct tool *, const char *key, int64_t);
+/* Print and free; returns status. */
+int tool_end(struct tool *, int status);
+
+#endif
