@@ -52,7 +52,11 @@ like "all errors at once" "$out" "^bad.conf:4:2: .*did you mean 'smtp'"
 out=$(q reload 2>&1)
 like "reload refuses it" "$out" "unknown word 'hostnam'"
 kill -HUP "$FLOW_PID"
-sleep 0.5
+n=0
+until grep -q 'ev=reload.failed' "$T/log" || [ $n -gt 50 ]; do
+	n=$((n + 1))
+	sleep 0.1
+done
 like "SIGHUP refuses it and keeps the old one" "$(cat "$T/log")" \
     'ev=reload.failed .*hostnam'
 ok "login still works" curl -s "imap://127.0.0.1:$IMAP/" \
