@@ -1,0 +1,234 @@
+/*
+ * Configurations in a directory of their own: who gets mail for which
+ * address, what the snapshot keeps, which errors are told.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "service/config/config.h"
+
+#define N(a) (int)(sizeof(a) / sizeof((a)[0]))
+
+static char dir[64];
+static int dirfd;
+
+static void
+put(const char *name, const char *text)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	ck_assert(fd != -1);
+	ck_assert(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+#define MAIN                                           \
+	"hostname mail.example.org\nsingle-user yes\n" \
+	"listener l {\n address 127.0.0.1\n smtp 25\n imap 143\n}\n"
+
+static void
+setup(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/quire-config.XXXXXX");
+	ck_assert(mkdtemp(dir) != NULL);
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY);
+	ck_assert(mkdirat(dirfd, "domains", 0700) == 0);
+	ck_assert(mkdirat(dirfd, "accounts", 0700) == 0);
+	put("quire.conf", MAIN);
+	put("domains/example.org.conf", "");
+	put("domains/strict.example.conf",
+	    "case-sensitive yes\nseparators \"\"\n");
+	put("domains/m\xc3\xbcnchen.example.conf",
+	    "separators +-\ncatch-all bob\n");
+	put("accounts/alice.conf",
+	    "maildir /mail/alice\n"
+	    "address alice@example.org Jos\xc3\xa9@example.org\n"
+	    "address alice@strict.example \"\\\"a b\\\"@example.org\"\n"
+	    "address \"\\\"\\\"@example.org\" alice+lists@example.org\n");
+	put("accounts/bob.conf",
+	    "maildir /mail/bob\naddress bob@M\xc3\x9cNCHEN.example\n"
+	    "address @strict.example\n");
+}
+
+static void
+teardown(void)
+{
+	char cmd[128];
+
+	close(dirfd);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	ck_assert(system(cmd) == 0);
+}
+
+static struct config *
+load(void)
+{
+	struct conf_errors e;
+	struct config *c;
+
+	conf_errors_init(&e);
+	c = config_load(dirfd, &e);
+	ck_assert_msg(c != NULL, "%s", buf_cstr(&e.text));
+	conf_errors_release(&e);
+	return c;
+}
+
+static const struct {
+	struct str local, domain;
+	enum config_rcpt rc;
+	const char *account;
+} finds[] = {
+#define F(l, d, rc, a)                          \
+	{                                       \
+		STR_INIT(l), STR_INIT(d), rc, a \
+	}
+	F("alice", "example.org", RCPT_OK, "alice"),
+	F("ALICE", "EXAMPLE.ORG", RCPT_OK, "alice"),
+	F("alice+x", "example.org", RCPT_OK, "alice"),
+	F("alice+lists", "example.org", RCPT_OK, "alice"),
+	F("alice-x", "example.org", RCPT_NOUSER, NULL),
+	F("+alice", "example.org", RCPT_NOUSER, NULL),
+	F("", "example.org", RCPT_OK, "alice"),
+	F("a b", "example.org", RCPT_OK, "alice"),
+	/* NFD and NFC are one name */
+	F("jose\xcc\x81", "example.org", RCPT_OK, "alice"),
+	F("jos\xc3\xa9", "example.org", RCPT_OK, "alice"),
+	F("jose", "example.org", RCPT_NOUSER, NULL),
+	F("alice", "strict.example", RCPT_OK, "alice"),
+	F("Alice", "strict.example", RCPT_OK, "bob"), /* @strict.example */
+	F("alice+x", "strict.example", RCPT_OK, "bob"),
+	F("bob", "xn--mnchen-3ya.example", RCPT_OK, "bob"),
+	F("bob-x", "m\xc3\xbcnchen.example", RCPT_OK, "bob"),
+	F("who", "m\xc3\xbcnchen.example", RCPT_OK, "bob"),
+	F("alice", "elsewhere.example", RCPT_NODOMAIN, NULL),
+	F("alice", "sub.example.org", RCPT_NODOMAIN, NULL),
+	F("x%elsewhere.example", "example.org", RCPT_NOUSER, NULL),
+	F("alice", "not a domain", RCPT_NODOMAIN, NULL),
+	F("alice", "", RCPT_NODOMAIN, NULL),
+};
+
+static void
+check_find(const struct config *c, int i)
+{
+	const struct config_account *a;
+	enum config_rcpt rc =
+	    config_find(c, finds[i].local, finds[i].domain, &a);
+
+	ck_assert_msg(rc == finds[i].rc, "%.*s@%.*s: %d",
+	    STR_ARG(finds[i].local), STR_ARG(finds[i].domain), rc);
+	if (finds[i].account == NULL)
+		ck_assert(a == NULL);
+	else
+		ck_assert(str_eq(a->name, str_from(finds[i].account)));
+}
+
+START_TEST(addresses)
+{
+	struct config *c = load();
+
+	check_find(c, _i);
+	config_free(&c);
+}
+END_TEST
+
+/* What daemons get says the same as the files. */
+START_TEST(snapshot)
+{
+	struct config *c = load(), *again;
+	struct conf_errors e;
+	struct buf one, two;
+	int i;
+
+	buf_init(&one, 1 << 20);
+	buf_init(&two, 1 << 20);
+	conf_errors_init(&e);
+	config_print(&one, c);
+	again = config_parse(buf_str(&one), &e);
+	ck_assert_msg(again != NULL, "%s", buf_cstr(&e.text));
+	config_print(&two, again);
+	ck_assert_str_eq(buf_cstr(&one), buf_cstr(&two));
+	for (i = 0; i < N(finds); i++)
+		check_find(again, i);
+	config_free(&c);
+	config_free(&again);
+	buf_release(&one);
+	buf_release(&two);
+	conf_errors_release(&e);
+}
+END_TEST
+
+START_TEST(logins)
+{
+	struct config *c = load();
+
+	ck_assert(config_login(c, STR("alice")) != NULL);
+	ck_assert(config_login(c, STR("alice@example.org")) != NULL);
+	ck_assert(config_login(c, STR("Alice@Example.ORG")) != NULL);
+	/* mail for these is alice's, but nobody logs in as them */
+	ck_assert(config_login(c, STR("alice+x@example.org")) == NULL);
+	ck_assert(config_login(c, STR("any@strict.example")) == NULL);
+	ck_assert(config_login(c, STR("@strict.example")) == NULL);
+	ck_assert(config_login(c, STR("")) == NULL);
+	config_free(&c);
+}
+END_TEST
+
+static const struct {
+	const char *file, *text, *error;
+} wrongs[] = {
+	{ "accounts/x.conf", "maildir relative\n", "maildir /ABSOLUTE" },
+	{ "accounts/x.conf", "maildir /m\naddress nope\n", "not an address" },
+	{ "accounts/x.conf", "maildir /m\naddress a@other.example\n",
+	    "'other.example' is not configured" },
+	{ "accounts/x.conf", "maildir /m\naddress ALICE@example.org\n",
+	    "belongs to account alice already" },
+	{ "domains/x.example.conf", "catch-all nobody\n",
+	    "unknown account 'nobody'" },
+	{ "domains/x.example.conf", "separator +\n",
+	    "did you mean 'separators'" },
+	{ "quire.conf", "hostname x\n", "no listener" },
+	{ "quire.conf",
+	    "hostname x\nlistener l {\n address 127.0.0.1\n imaps 993\n}\n",
+	    "imaps and submissions need 'tls" },
+	{ "quire.conf", MAIN "limits {\n recipients 3\n}\n",
+	    "out of range, 100 to" },
+	{ "quire.conf", MAIN "any-domain carol\n", "unknown account 'carol'" },
+};
+
+START_TEST(errors)
+{
+	struct conf_errors e;
+
+	put(wrongs[_i].file, wrongs[_i].text);
+	conf_errors_init(&e);
+	ck_assert(config_load(dirfd, &e) == NULL);
+	ck_assert_msg(strstr(buf_cstr(&e.text), wrongs[_i].error) != NULL,
+	    "got: %s", buf_cstr(&e.text));
+	conf_errors_release(&e);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("config");
+	TCase *t = tcase_create("all");
+	SRunner *r;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, addresses, 0, N(finds));
+	tcase_add_test(t, snapshot);
+	tcase_add_test(t, logins);
+	tcase_add_loop_test(t, errors, 0, N(wrongs));
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_set_tap(r, "-");
+	srunner_run_all(r, CK_SILENT);
+	srunner_free(r);
+	return 0;
+}
