@@ -106,15 +106,22 @@ delivered(struct deliver_job *job, uint32_t uid)
 		str_make(job->text, (size_t)n) };
 }
 
-/* All are on their way to the disk: wait for each. */
+/* All at once; if that fails, one by one, to see whose fault it is. */
 static void
 sync_all(struct deliver_job *jobs, size_t n)
 {
+	struct incoming *in[DELIVER_BATCH];
+	size_t count = 0, i;
 	struct err e;
-	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (jobs[i].in != NULL && incoming_sync(jobs[i].in, &e) == -1) {
+		if (jobs[i].in != NULL)
+			in[count++] = jobs[i].in;
+	if (incoming_sync_many(in, count, &e) == 0)
+		return;
+	for (i = 0; i < n; i++)
+		if (jobs[i].in != NULL &&
+		    incoming_sync(jobs[i].in, &e) == -1) {
 			deliver_answer(&jobs[i], &e);
 			incoming_free(&jobs[i].in);
 		}

@@ -42,6 +42,10 @@ static const struct quire_command commands[] = {
 	    cmd_address, false },
 	{ "idna", "DOMAIN", "its form for DNS", cmd_idna, false },
 	{ "dns", "lookup TYPE NAME", "ask the resolver", cmd_dns, false },
+	{ "spf", "check --ip IP --helo NAME --from ADDRESS",
+	    "may that address send for that domain?", cmd_spf, false },
+	{ "dkim", "verify [--now T] FILE | sign | keygen | txt | lookup",
+	    "signatures, keys and their records", cmd_dkim, false },
 	{ "version", "", "print the version", cmd_version, false },
 	{ "help", "", "this text", cmd_help, false },
 };

@@ -46,6 +46,8 @@ int cmd_cid(struct quire *, int, char **);
 int cmd_address(struct quire *, int, char **);
 int cmd_idna(struct quire *, int, char **);
 int cmd_dns(struct quire *, int, char **);
+int cmd_spf(struct quire *, int, char **);
+int cmd_dkim(struct quire *, int, char **);
 
 /* A configuration file for an account, and its first password. */
 struct new_account {

@@ -133,7 +133,7 @@ tool_put_int(struct tool *t, const char *key, int64_t value)
 int
 tool_end(struct tool *t, int status)
 {
-	if (status == 0) {
+	if (status == 0 && !t->is_silent) {
 		if (t->json)
 			buf_puts(&t->out, t->n_out == 0 ? "{}" : "}");
 		printf("%s\n", buf_cstr(&t->out));

@@ -21,6 +21,7 @@ struct tool {
 	struct dns *dns; /* after tool_dns() */
 	struct buf out;
 	unsigned n_out;
+	bool is_silent; /* the command has printed itself */
 };
 
 /* Take the common options out of argv; 0, or an exit status. */

@@ -1,0 +1,360 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "base/date.h"
+#include "format/dkim/dkim.h"
+#include "system/fs/fs.h"
+#include "tools.h"
+
+/* quire dkim verify | sign | keygen | txt | lookup */
+
+#define MAX_FILE (256 << 20) /* a message by hand; the server streams */
+
+static const char usage[] =
+    "usage: quire dkim verify [--now T] FILE\n"
+    "       quire dkim sign --key FILE --domain D --selector S [--time T] "
+    "FILE\n"
+    "       quire dkim keygen rsa | ed25519\n"
+    "       quire dkim txt KEYFILE\n"
+    "       quire dkim lookup SELECTOR DOMAIN";
+
+struct dkim_args {
+	const char *what, *key, *domain, *selector;
+	int64_t now;
+	char **rest;
+	int nrest;
+};
+
+static int
+parse_args(struct dkim_args *a, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "now", required_argument, NULL, 't' },
+		{ "time", required_argument, NULL, 't' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "domain", required_argument, NULL, 'd' },
+		{ "selector", required_argument, NULL, 's' },
+		{ 0 },
+	};
+	uint64_t v;
+	int ch;
+
+	a->now = date_now();
+	while ((ch = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (ch) {
+		case 't':
+			if (!str_uint(str_from(optarg), 1ULL << 40, &v))
+				return quire_fail(EX_USAGE,
+				    "'%s' is not a time in seconds since 1970",
+				    optarg);
+			a->now = (int64_t)v;
+			break;
+		case 'k':
+			a->key = optarg;
+			break;
+		case 'd':
+			a->domain = optarg;
+			break;
+		case 's':
+			a->selector = optarg;
+			break;
+		default:
+			return EX_USAGE;
+		}
+	a->rest = argv + optind;
+	a->nrest = argc - optind;
+	return 0;
+}
+
+/* "-" is standard input. The header ends before the empty line. */
+static int
+read_message(
+    const char *path, struct buf *b, struct str *header, struct str *body)
+{
+	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO :
+					  open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 1;
+	size_t at;
+
+	if (fd == -1)
+		return quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
+	while (n > 0) {
+		char *p = buf_reserve(b, 65536);
+
+		if (p == NULL)
+			break;
+		n = read(fd, p, 65536);
+		if (n > 0)
+			buf_grow(b, (size_t)n);
+	}
+	if (fd != STDIN_FILENO)
+		close(fd);
+	if (n != 0)
+		return quire_fail(EX_IOERR,
+		    "%s: cannot be read, or larger "
+		    "than %d octets",
+		    path, MAX_FILE);
+	*header = buf_str(b);
+	*body = STR("");
+	at = str_search(*header, STR("\r\n\r\n"));
+	if (at < header->n) {
+		*body = str_sub(*header, at + 4, header->n);
+		*header = str_sub(*header, 0, at + 2);
+		return 0;
+	}
+	at = str_search(*header, STR("\n\n"));
+	if (at < header->n) {
+		*body = str_sub(*header, at + 2, header->n);
+		*header = str_sub(*header, 0, at + 1);
+	}
+	return 0;
+}
+
+static void
+ask_keys(struct tool *t, struct dkim_verify *v)
+{
+	size_t n, skipped, i, k = 0;
+	const struct dkim_result *r = dkim_verify_results(v, &n, &skipped);
+	struct dns_question q[DKIM_MAX_SIGNATURES];
+	struct dns_answer *out[DKIM_MAX_SIGNATURES];
+
+	for (i = 0; i < n; i++)
+		if (r[i].question != NULL)
+			q[k++] = *r[i].question;
+	dns_ask(t->dns, &t->arena, q, k, out);
+	for (i = 0, k = 0; i < n; i++)
+		if (r[i].question != NULL)
+			dkim_verify_answer(v, i, out[k++]);
+}
+
+static void
+put_result(struct tool *t, const struct dkim_result *r)
+{
+	tool_put(t, "result", str_from(dkim_status_name(r->status)));
+	tool_put(t, "domain", r->sig->domain);
+	tool_put(t, "selector", r->sig->selector);
+	tool_put(
+	    t, "algorithm", str_from(dkim_algorithm_name(r->sig->algorithm)));
+	if (r->bits > 0)
+		tool_put_int(t, "bits", r->bits);
+	tool_put_bool(t, "authentic", r->is_secure);
+	if (r->n_unsigned > 0)
+		tool_put_int(t, "unsigned", (int64_t)r->n_unsigned);
+	if (r->why != NULL)
+		tool_put(t, "why", str_from(r->why));
+}
+
+/* One line (or object) for each signature, from the top. */
+static void
+put_results(struct tool *t, const struct dkim_verify *v)
+{
+	size_t n, skipped, i;
+	const struct dkim_result *r = dkim_verify_results(v, &n, &skipped);
+
+	if (n == 0)
+		tool_put(t, "result", STR("none"));
+	for (i = 0; i < n; i++) {
+		if (i > 0) {
+			buf_puts(&t->out, t->json ? "}\n" : "\n");
+			t->n_out = 0;
+		}
+		put_result(t, &r[i]);
+	}
+}
+
+static int
+verify(struct tool *t, const struct dkim_args *a)
+{
+	const struct dkim_options o = { .now = a->now };
+	struct str header, body;
+	struct dkim_verify *v;
+	struct buf b;
+	int rc;
+
+	if (a->nrest != 1)
+		return quire_fail(EX_USAGE, "%s", usage);
+	buf_init(&b, MAX_FILE);
+	rc = read_message(a->rest[0], &b, &header, &body);
+	if (rc == 0)
+		rc = tool_dns(t);
+	if (rc == 0) {
+		v = dkim_verify_begin(&t->arena, header, &o);
+		dkim_verify_body(v, body);
+		ask_keys(t, v);
+		dkim_verify_finish(v);
+		put_results(t, v);
+		dkim_verify_free(&v);
+	}
+	buf_release(&b);
+	return rc;
+}
+
+static EVP_PKEY *
+read_key(const char *path)
+{
+	FILE *f = path == NULL ? NULL : fopen(path, "re");
+	EVP_PKEY *key =
+	    f == NULL ? NULL : PEM_read_PrivateKey(f, NULL, NULL, NULL);
+
+	if (f != NULL)
+		fclose(f);
+	if (key == NULL)
+		quire_fail(EX_NOINPUT, "%s: no private key in PEM form",
+		    path == NULL ? "--key" : path);
+	return key;
+}
+
+/* The message with its signature in front. */
+static int
+sign(struct tool *t, const struct dkim_args *a)
+{
+	struct dkim_signer who = { .domain = str_from(a->domain),
+		.selector = str_from(a->selector),
+		.auid = STR(""),
+		.header_canon = DKIM_RELAXED,
+		.body_canon = DKIM_RELAXED,
+		.is_oversigning = true,
+		.now = a->now,
+		.expire_s = 72 * 3600 }; /* features 3.11 */
+	struct dkim_sign *s;
+	struct str header, body;
+	struct buf b;
+	struct err e;
+	int rc;
+
+	if (a->nrest != 1 || a->domain == NULL || a->selector == NULL)
+		return quire_fail(EX_USAGE, "%s", usage);
+	who.key = read_key(a->key);
+	if (who.key == NULL)
+		return EX_NOINPUT;
+	buf_init(&b, MAX_FILE);
+	rc = read_message(a->rest[0], &b, &header, &body);
+	if (rc == 0) {
+		s = dkim_sign_begin(&t->arena, header, &who, 1);
+		dkim_sign_body(s, body);
+		if (dkim_sign_finish(&s, &t->out, &e) == -1)
+			rc = quire_fail(EX_DATAERR, "%s", e.text);
+		else if (fs_write_all(STDOUT_FILENO, buf_str(&t->out)) == -1 ||
+			 fs_write_all(STDOUT_FILENO, buf_str(&b)) == -1)
+			rc = quire_fail(EX_IOERR, "write: %s", strerror(errno));
+	}
+	buf_release(&b);
+	EVP_PKEY_free(who.key);
+	return rc;
+}
+
+static int
+keygen(const struct dkim_args *a)
+{
+	EVP_PKEY *key = NULL;
+	int rc = 0;
+
+	if (a->nrest == 1 && strcmp(a->rest[0], "rsa") == 0)
+		key = EVP_RSA_gen(2048);
+	else if (a->nrest == 1 && strcmp(a->rest[0], "ed25519") == 0)
+		key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	else
+		return quire_fail(EX_USAGE, "%s", usage);
+	if (key == NULL ||
+	    PEM_write_PrivateKey(stdout, key, NULL, NULL, 0, NULL, NULL) != 1)
+		rc = quire_fail(EX_SOFTWARE, "no key could be made");
+	EVP_PKEY_free(key);
+	return rc;
+}
+
+static int
+txt(struct tool *t, const struct dkim_args *a)
+{
+	EVP_PKEY *key;
+	struct err e;
+	int rc = 0;
+
+	if (a->nrest != 1)
+		return quire_fail(EX_USAGE, "%s", usage);
+	key = read_key(a->rest[0]);
+	if (key == NULL)
+		return EX_NOINPUT;
+	if (dkim_print_key(&t->out, key, &e) == -1)
+		rc = quire_fail(EX_DATAERR, "%s", e.text);
+	else
+		printf("%s\n", buf_cstr(&t->out));
+	EVP_PKEY_free(key);
+	return rc;
+}
+
+static int
+lookup(struct tool *t, const struct dkim_args *a)
+{
+	struct dkim_sig sig = { 0 };
+	struct dns_question q;
+	const struct dns_answer *r;
+	struct dkim_key key;
+	const char *why = "no such record";
+	int rc;
+
+	if (a->nrest != 2)
+		return quire_fail(EX_USAGE, "%s", usage);
+	if ((rc = tool_dns(t)) != 0)
+		return rc;
+	sig.selector = str_from(a->rest[0]);
+	sig.domain = str_from(a->rest[1]);
+	dkim_key_question(&t->arena, &sig, &q);
+	r = dns_lookup(t->dns, &t->arena, &q);
+	tool_put(t, "status", str_from(dns_status_name(r->status)));
+	tool_put_bool(t, "authentic", r->is_secure);
+	if (r->status == DNS_OK) {
+		bool good = dkim_key_parse(&t->arena, r->v[0].text, &key, &why);
+
+		tool_put_bool(t, "valid", good);
+		if (!good)
+			tool_put(t, "why", str_from(why));
+		tool_put(t, "record", r->v[0].text);
+	}
+	return 0;
+}
+
+int
+cmd_dkim(struct quire *q, int argc, char **argv)
+{
+	struct dkim_args a = { 0 };
+	struct tool t;
+	bool prints_itself = false;
+	int rc = tool_begin(&t, &argc, argv);
+
+	if (rc == 0 && argc < 2)
+		rc = quire_fail(EX_USAGE, "%s", usage);
+	if (rc == 0)
+		rc = parse_args(&a, argc - 1, argv + 1);
+	if (rc != 0)
+		return tool_end(&t, rc);
+	a.what = argv[1];
+	if (strcmp(a.what, "verify") == 0)
+		rc = verify(&t, &a);
+	else if (strcmp(a.what, "lookup") == 0)
+		rc = lookup(&t, &a);
+	else {
+		prints_itself = true;
+		if (strcmp(a.what, "sign") == 0)
+			rc = sign(&t, &a);
+		else if (strcmp(a.what, "keygen") == 0)
+			rc = keygen(&a);
+		else if (strcmp(a.what, "txt") == 0)
+			rc = txt(&t, &a);
+		else
+			rc = quire_fail(EX_USAGE, "%s", usage);
+	}
+	if (prints_itself)
+		t.is_silent = true;
+	return tool_end(&t, rc);
+}
