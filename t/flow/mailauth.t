@@ -1,0 +1,133 @@
+#!/bin/sh
+# The protocol tools against a real name server (Debian's knot): SPF with
+# includes and an explanation, DKIM keys made, published, signed with and
+# verified, look-ups of every kind.
+. "${SRCDIR:=.}/t/lib/tap.sh"
+. "$SRCDIR/t/lib/flow.sh"
+sh "$SRCDIR/t/lib/peers.sh" knot >/dev/null 2>&1
+KNOT=${PEERS:-$SRCDIR/build/peers}
+[ -x "$KNOT/usr/sbin/knotd" ] || skip_all "knot cannot be had here"
+flow_init 6000
+R=127.0.0.1:$((P + 53))
+q() { as quire "$@" --resolver "$R" --dns-timeout 3s; }
+as mkdir -p "$T/knot/zones" "$T/knot/run"
+for k in rsa ed25519; do
+	as quire dkim keygen $k >"$T/$k.pem"
+done
+long=$(as quire dkim txt "$T/rsa.pem")
+half=$(printf '%s' "$long" | cut -c1-200)
+rest=$(printf '%s' "$long" | cut -c201-)
+cat >"$T/knot/zones/example.test.zone" <<Z
+\$ORIGIN example.test.
+\$TTL 300
+@ SOA ns admin 1 3600 600 86400 300
+@ NS ns
+ns A 127.0.0.1
+@ MX 10 mx1
+@ MX 20 mx2
+mx1 A 192.0.2.25
+mx2 AAAA 2001:db8::25
+www CNAME mx1
+@ TXT "v=spf1 mx include:_spf.example.test -all exp=why.example.test"
+_spf TXT "v=spf1 ip4:198.51.100.0/24 ~all"
+why TXT "%{i} is not one of %{d}'s mailers"
+loop TXT "v=spf1 include:loop.example.test -all"
+multi TXT "v=spf1 +all"
+multi TXT "v=spf1 -all"
+rsa._domainkey TXT "$half" "$rest"
+ed._domainkey TXT "$(as quire dkim txt "$T/ed25519.pem")"
+revoked._domainkey TXT "v=DKIM1; p="
+_25._tcp.mx1 TLSA 3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+@ CAA 0 issue "ca.example"
+_imaps._tcp SRV 0 1 993 mx1
+Z
+cat >"$T/knot/knot.conf" <<C
+server:
+    listen: 127.0.0.1@$((P + 53))
+    rundir: $T/knot/run
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+    storage: $T/knot/run
+template:
+  - id: default
+    storage: $T/knot/zones
+    file: "%s.zone"
+zone:
+  - domain: example.test
+C
+chmod -R a+rX "$T/knot"
+LD_LIBRARY_PATH=$KNOT/usr/lib/x86_64-linux-gnu as_exec "$KNOT/usr/sbin/knotd" \
+    -c "$T/knot/knot.conf" >"$T/knot.log" 2>&1 &
+KNOT_PID=$!
+trap 'kill $KNOT_PID 2>/dev/null; wait $KNOT_PID; flow_cleanup' EXIT
+n=0
+until as quire dns lookup SOA example.test --resolver "$R" \
+    --dns-timeout 500ms | grep -q 'status=ok' || [ $n -gt 40 ]; do
+	n=$((n + 1))
+	sleep 0.1
+done
+[ $n -le 40 ] || diag "$(tail -5 "$T/knot.log")"
+
+like "MX" "$(q dns lookup MX example.test)" \
+    'status=ok .*records=10 mx1.example.test, 20 mx2.example.test'
+like "A through a CNAME" "$(q dns lookup A www.example.test)" '192.0.2.25'
+like "AAAA" "$(q dns lookup AAAA mx2.example.test)" '2001:db8::25'
+like "TLSA" "$(q dns lookup TLSA _25._tcp.mx1.example.test)" '3 1 1 0123456789abcdef'
+like "CAA" "$(q dns lookup CAA example.test)" '0 issue ca.example'
+like "SRV" "$(q dns lookup SRV _imaps._tcp.example.test)" '0 1 993 mx1'
+like "a long TXT, by TCP if need be" \
+    "$(q dns lookup TXT rsa._domainkey.example.test)" 'IDAQAB'
+like "no such name" "$(q dns lookup A nope.example.test)" 'status=nxdomain'
+like "no such type" "$(q dns lookup AAAA mx1.example.test)" 'status=nodata'
+like "no resolver" "$(as quire dns lookup A x.test --resolver 127.0.0.1:1 \
+    --dns-timeout 1s)" 'status=tempfail'
+
+spf() { q spf check --ip "$1" --helo mail.example.test --from "$2"; }
+is "SPF: mx" "$(spf 192.0.2.25 a@example.test)" result=pass
+is "SPF: mx, IPv6" "$(spf 2001:db8::25 a@example.test)" result=pass
+is "SPF: include" "$(spf 198.51.100.7 a@example.test)" result=pass
+is "SPF: fail, and why" "$(spf 203.0.113.9 a@example.test)" \
+    "$(printf "result=fail\nexplanation=203.0.113.9 is not one of example.test's mailers")"
+is "SPF: softfail of the included alone" "$(spf 203.0.113.9 a@_spf.example.test 2>&1 |
+    sed 's/quire: --from.*/result=softfail/')" result=softfail
+is "SPF: no record" "$(spf 203.0.113.9 a@mx1.example.test)" result=none
+is "SPF: a loop" "$(spf 203.0.113.9 a@loop.example.test)" result=permerror
+is "SPF: two records" "$(spf 203.0.113.9 a@multi.example.test)" result=permerror
+like "SPF: as JSON" "$(q spf check --json --ip 192.0.2.25 --helo h.example.test \
+    --from a@example.test)" '"mechanism":"mx"'
+
+printf 'From: a@example.test\r\nTo: b@c.test\r\nSubject: s\r\n\r\nline\r\n\r\n' \
+    >"$T/m.eml"
+sign() { as quire dkim sign --key "$T/$1.pem" --domain example.test \
+    --selector "$2" "$3"; }
+sign rsa rsa "$T/m.eml" >"$T/one.eml"
+like "DKIM: rsa" "$(q dkim verify "$T/one.eml")" '^result=pass .*bits=2048'
+sign ed25519 ed "$T/one.eml" >"$T/two.eml"
+is "DKIM: two signatures, both pass" \
+    "$(q dkim verify "$T/two.eml" | grep -c '^result=pass')" 2
+sed 's/^line/lime/' "$T/two.eml" >"$T/bad.eml"
+is "DKIM: a changed body fails both" \
+    "$(q dkim verify "$T/bad.eml" | grep -c '^result=fail')" 2
+{ printf 'Subject: other\r\n'; cat "$T/two.eml"; } >"$T/bad.eml"
+is "DKIM: a second Subject breaks the oversigned one" \
+    "$(q dkim verify "$T/bad.eml" | grep -c '^result=fail')" 2
+sign rsa revoked "$T/m.eml" >"$T/r.eml"
+like "DKIM: a revoked key" "$(q dkim verify "$T/r.eml")" '^result=permerror'
+like "DKIM: an expired signature" "$(q dkim verify --now 9999999999 "$T/one.eml")" \
+    '^result=(fail|permerror|policy|neutral)'
+like "DKIM: no signature" "$(q dkim verify "$T/m.eml")" '^result=none'
+like "DKIM: key look-up" "$(q dkim lookup ed example.test)" 'valid=yes'
+if /usr/bin/python3 -c 'import dkim' 2>/dev/null; then
+	is "python3-dkim agrees" "$(/usr/bin/python3 - "$T/one.eml" "$long" <<'PY'
+import dkim, sys
+msg = open(sys.argv[1], "rb").read()
+print(dkim.verify(msg, dnsfunc=lambda name, timeout=5: sys.argv[2].encode()))
+PY
+	)" True
+fi
+done_testing
