@@ -48,6 +48,9 @@ int cmd_idna(struct quire *, int, char **);
 int cmd_dns(struct quire *, int, char **);
 int cmd_spf(struct quire *, int, char **);
 int cmd_dkim(struct quire *, int, char **);
+int cmd_psl(struct quire *, int, char **);
+int cmd_iprev(struct quire *, int, char **);
+int cmd_dnsbl(struct quire *, int, char **);
 
 /* A configuration file for an account, and its first password. */
 struct new_account {

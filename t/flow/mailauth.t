@@ -41,6 +41,26 @@ _25._tcp.mx1 TLSA 3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef01234567
 @ CAA 0 issue "ca.example"
 _imaps._tcp SRV 0 1 993 mx1
 Z
+cat >"$T/knot/zones/bl.test.zone" <<Z
+\$ORIGIN bl.test.
+\$TTL 300
+@ SOA ns admin 1 3600 600 86400 300
+@ NS ns
+ns A 127.0.0.1
+2.0.0.127 A 127.0.0.2
+9.113.0.203 A 127.0.0.4
+9.113.0.203 TXT "seen sending junk"
+8.113.0.203 A 192.0.2.1
+Z
+cat >"$T/knot/zones/in-addr.arpa.zone" <<Z
+\$ORIGIN in-addr.arpa.
+\$TTL 300
+@ SOA ns.example.test. admin.example.test. 1 3600 600 86400 300
+@ NS ns.example.test.
+25.2.0.192 PTR other.example.test.
+25.2.0.192 PTR mx1.example.test.
+26.2.0.192 PTR mx1.example.test.
+Z
 cat >"$T/knot/knot.conf" <<C
 server:
     listen: 127.0.0.1@$((P + 53))
@@ -59,6 +79,8 @@ template:
     file: "%s.zone"
 zone:
   - domain: example.test
+  - domain: bl.test
+  - domain: in-addr.arpa
 C
 chmod -R a+rX "$T/knot"
 LD_LIBRARY_PATH=$KNOT/usr/lib/x86_64-linux-gnu as_exec "$KNOT/usr/sbin/knotd" \
@@ -86,6 +108,21 @@ like "no such name" "$(q dns lookup A nope.example.test)" 'status=nxdomain'
 like "no such type" "$(q dns lookup AAAA mx1.example.test)" 'status=nodata'
 like "no resolver" "$(as quire dns lookup A x.test --resolver 127.0.0.1:1 \
     --dns-timeout 1s)" 'status=tempfail'
+
+is "iprev: a name points back" "$(q iprev 192.0.2.25)" \
+    "result=pass name=mx1.example.test authentic=no"
+like "iprev: no name does" "$(q iprev 192.0.2.26)" 'result=fail'
+like "iprev: no name" "$(q iprev 192.0.2.27)" 'result=permerror'
+is "dnsbl: listed" "$(q dnsbl check bl.test 203.0.113.9)" \
+    "result=listed reason=seen sending junk"
+is "dnsbl: not listed" "$(q dnsbl check bl.test 203.0.113.1)" result=clear
+is "dnsbl: not an answer of a list" "$(q dnsbl check bl.test 203.0.113.8)" \
+    result=clear
+is "dnsbl: health" "$(q dnsbl health bl.test)" health=ok
+like "dnsbl: no list" "$(q dnsbl health example.test)" 'health=bad'
+is "psl" "$(as quire psl a.b.example.co.uk)" org=example.co.uk
+is "psl: a suffix itself" "$(as quire psl co.uk)" org=none
+is "psl: private section" "$(as quire psl x.y.github.io)" org=y.github.io
 
 spf() { q spf check --ip "$1" --helo mail.example.test --from "$2"; }
 is "SPF: mx" "$(spf 192.0.2.25 a@example.test)" result=pass
