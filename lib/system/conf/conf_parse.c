@@ -350,7 +350,7 @@ conf_print(struct buf *b, const struct conf_node *n, unsigned depth)
 
 		for (i = 0; i < depth; i++)
 			buf_putc(b, '\t');
-		buf_put(b, n->name);
+		conf_print_value(b, n->name);
 		for (i = 0; i < n->n; i++) {
 			buf_putc(b, ' ');
 			conf_print_value(b, n->values[i]);

@@ -25,6 +25,7 @@ static const struct {
 	{ "a \"q\\\"\\\\\"\n", "a \"q\\\"\\\\\"\n", NULL },
 	{ "a x {\n b 1\n}\nc 2\n", "a x {\n\tb 1\n}\nc 2\n", NULL },
 	{ "a {}\n", "a {\n}\n", NULL },
+	{ "\"\" \"a b\"\n\"c d\" e\n", "\"\" \"a b\"\n\"c d\" e\n", NULL },
 	{ "a \"open\nb\n", NULL, "f:1:3: quoted value without end" },
 	{ "a {\nb\n", NULL, "f:1:3: block without end" },
 	{ "}\n", NULL, "f:1:1: '}' without a '{'" },
