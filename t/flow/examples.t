@@ -203,7 +203,7 @@ for p in quired quire-mda quire-imap; do
 	is "$p: its page tells of each" "$(shown "$p.8" page)" \
 	    "$(shown "$p.8" SYNOPSIS)"
 done
-for c in $(as quire help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+for c in $(as quire help | sed -n '1,/^$/d; s/^  \([a-z]*\) .*/\1/p'); do
 	[ "$c" = help ] || ok "quire(8) has $c" \
 	    grep -qE "^\\.It Ic $c( |\$)" "$SRCDIR/doc/man/quire.8"
 done
