@@ -46,6 +46,10 @@ static const struct quire_command commands[] = {
 	    "may that address send for that domain?", cmd_spf, false },
 	{ "dkim", "verify [--now T] FILE | sign | keygen | txt | lookup",
 	    "signatures, keys and their records", cmd_dkim, false },
+	{ "dmarc",
+	    "check --from DOMAIN --spf RESULT:DOMAIN --dkim "
+	    "RESULT:DOMAIN[,...] | lookup DOMAIN",
+	    "policy and alignment", cmd_dmarc, false },
 	{ "psl", "DOMAIN", "its organizational domain", cmd_psl, false },
 	{ "iprev", "IP", "does its name point back to it?", cmd_iprev, false },
 	{ "dnsbl", "check ZONE IP | health ZONE", "block lists", cmd_dnsbl,

@@ -37,6 +37,8 @@ multi TXT "v=spf1 -all"
 rsa._domainkey TXT "$half" "$rest"
 ed._domainkey TXT "$(as quire dkim txt "$T/ed25519.pem")"
 revoked._domainkey TXT "v=DKIM1; p="
+_dmarc TXT "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:r@example.test"
+_dmarc.none TXT "v=DMARC1; p=none"
 _25._tcp.mx1 TLSA 3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 @ CAA 0 issue "ca.example"
 _imaps._tcp SRV 0 1 993 mx1
@@ -159,6 +161,28 @@ like "DKIM: an expired signature" "$(q dkim verify --now 9999999999 "$T/one.eml"
     '^result=(fail|permerror|policy|neutral)'
 like "DKIM: no signature" "$(q dkim verify "$T/m.eml")" '^result=none'
 like "DKIM: key look-up" "$(q dkim lookup ed example.test)" 'valid=yes'
+dmarc() { q dmarc check --from "$1" --spf "$2" --dkim "$3"; }
+is "DMARC: SPF aligned" \
+    "$(dmarc example.test pass:example.test none:example.test)" \
+    "result=pass policy=reject"
+is "DMARC: SPF of another domain" \
+    "$(dmarc example.test pass:other.test fail:example.test)" \
+    "result=fail policy=reject"
+is "DMARC: DKIM strict, a subdomain does not do" \
+    "$(dmarc example.test fail:x.test pass:sub.example.test)" \
+    "result=fail policy=reject"
+is "DMARC: one of two signatures" \
+    "$(dmarc example.test fail:x.test fail:example.test,pass:example.test)" \
+    "result=pass policy=reject"
+is "DMARC: a subdomain has sp=" \
+    "$(dmarc deep.example.test fail:x.test fail:x.test)" \
+    "result=fail policy=quarantine"
+is "DMARC: its own record goes first" \
+    "$(dmarc none.example.test fail:x.test fail:x.test)" \
+    "result=fail policy=none"
+like "DMARC: look-up" "$(q dmarc lookup deep.example.test)" \
+    'status=found record_domain=example.test .*p=reject'
+like "DMARC: no policy" "$(q dmarc lookup bl.test)" 'status=none'
 if /usr/bin/python3 -c 'import dkim' 2>/dev/null; then
 	is "python3-dkim agrees" "$(/usr/bin/python3 - "$T/one.eml" "$long" <<'PY'
 import dkim, sys
