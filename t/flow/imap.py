@@ -153,5 +153,16 @@ with open(os.path.join(maildir, ".Archive", "new", "%d.foreign.host" % time.time
 time.sleep(0.1)
 typ, d = M.select("Archive")
 check("a foreign delivery is taken in", d == [b"4"], d)
+
+# a file that cannot be read, and one that is missing, cost their own bodies
+src = os.path.join(maildir, ".Archive", "cur")
+names = sorted(os.listdir(src))
+os.chmod(os.path.join(src, names[0]), 0)
+typ, d = M.fetch("1:*", "(BODY.PEEK[HEADER])")
+bodies = sum(1 for x in M.response("FETCH")[1] if isinstance(x, tuple))
+check("an unreadable file: NO, the others are served", typ == "NO" and bodies == len(names) - 1, typ, d)
+os.chmod(os.path.join(src, names[0]), 0o600)
+typ, d = M.fetch("1:*", "(BODY.PEEK[HEADER])")
+check("readable again", typ == "OK" and sum(1 for x in d if isinstance(x, tuple)) == len(names), typ, d)
 typ, d = M.logout()
 check("LOGOUT", typ == "BYE", typ, d)
