@@ -11,13 +11,13 @@ flow_init 15000
 as mkdir -p "$T/dv/home"
 dovecot_conf "$T/dv" "$T/Maildir" "$((P + 1))"
 ok "Dovecot starts" dovecot_start "$T/dv"
-ok "Dovecot makes the tree" as /usr/bin/python3 "$SRCDIR/t/flow/snapshot.py" \
+ok "Dovecot makes the tree" as /usr/bin/python3 "$T/snapshot.py" \
     "$((P + 1))" quire fill
-as /usr/bin/python3 "$SRCDIR/t/flow/snapshot.py" "$((P + 1))" quire \
+as /usr/bin/python3 "$T/snapshot.py" "$((P + 1))" quire \
     >"$T/dovecot.txt"
 dovecot_stop
 flow_start --maildir "$T/Maildir" || { fail "server starts"; done_testing; exit 0; }
-as /usr/bin/python3 "$SRCDIR/t/flow/snapshot.py" "$IMAP" quire@localhost \
+as /usr/bin/python3 "$T/snapshot.py" "$IMAP" quire@localhost \
     >"$T/quire.txt"
 is "there was something to compare" "$(grep -c uid "$T/dovecot.txt")" \
     "$(grep -c uid "$T/quire.txt")"

@@ -10,7 +10,7 @@ printf 'limits {\n smtp-read 2s\n imap-login 2s\n tls-handshake 3s\n write 2s\n}
     as tee -a "$D/quire.conf" >/dev/null
 flow_start || { fail "server starts"; done_testing; exit 0; }
 ulimit -n 8192 2>/dev/null
-as /usr/bin/python3 "$SRCDIR/t/flow/hostile.py" "$SMTP" "$SUBMISSION" \
+as /usr/bin/python3 "$T/hostile.py" "$SMTP" "$SUBMISSION" \
     "$SUBMISSIONS" "$IMAP" "$IMAPS" "$D/run/control" "${IDLE:-2000}" \
     >"$T/py" 2>&1
 while read -r line; do

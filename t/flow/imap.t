@@ -5,7 +5,7 @@
 . "$SRCDIR/t/lib/flow.sh"
 flow_init 42000
 flow_start || { fail "server starts"; done_testing; exit 0; }
-as /usr/bin/python3 "$SRCDIR/t/flow/imap.py" "$IMAP" "$MD" >"$T/py" 2>&1
+as /usr/bin/python3 "$T/imap.py" "$IMAP" "$MD" >"$T/py" 2>&1
 sed -n 's/^\(ok\|not ok\) [0-9]* - /\1 /p' "$T/py" >"$T/py.tap"
 while read -r line; do
 	case $line in

@@ -6,7 +6,7 @@
 FLOW_CRASHES=expected
 flow_init 52000
 flow_start || { fail "server starts"; done_testing; exit 0; }
-out=$(as /usr/bin/python3 "$SRCDIR/t/flow/kill.py" "$SMTP" "$MD" "$FLOW_PID" \
+out=$(as /usr/bin/python3 "$T/kill.py" "$SMTP" "$MD" "$FLOW_PID" \
     "${KILL_MESSAGES:-5000}" "${KILL_KILLS:-40}" 2>&1)
 rc=$?
 diag "$out"

@@ -85,7 +85,10 @@ zone:
   - domain: in-addr.arpa
 C
 chmod -R a+rX "$T/knot"
-LD_LIBRARY_PATH=$KNOT/usr/lib/x86_64-linux-gnu as_exec "$KNOT/usr/sbin/knotd" \
+mkdir "$T/peer"
+cp -L "$KNOT/usr/sbin/knotd" "$KNOT"/usr/lib/*-linux-gnu/*.so* "$T/peer/"
+chmod -R a+rX "$T/peer"
+LD_LIBRARY_PATH=$T/peer as_exec "$T/peer/knotd" \
     -c "$T/knot/knot.conf" >"$T/knot.log" 2>&1 &
 KNOT_PID=$!
 trap 'kill $KNOT_PID 2>/dev/null; wait $KNOT_PID; flow_cleanup' EXIT

@@ -7,7 +7,7 @@
 . "$SRCDIR/t/lib/flow.sh"
 flow_init 27000
 flow_start || { fail "server starts"; done_testing; exit 0; }
-as /usr/bin/python3 "$SRCDIR/t/flow/neighbours.py" "$IMAP" "$SMTP" "$MD" \
+as /usr/bin/python3 "$T/neighbours.py" "$IMAP" "$SMTP" "$MD" \
     "${SOAK:-15}" >"$T/py" 2>&1
 while read -r verdict what; do
 	case $verdict in

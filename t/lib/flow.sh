@@ -37,7 +37,9 @@ flow_init() {
 	T=$(mktemp -d "${TMPDIR:-/tmp}/quire-flow.XXXXXX") || exit 99
 	P=$((${1:-20000} + $$ % 997 * 10))
 	mkdir "$T/home" "$T/bin"
+	# the source tree may lie where that uid cannot reach it
 	cp "$BUILDDIR"/bin/* "$T/bin/" 2>/dev/null
+	cp "$SRCDIR"/t/flow/*.py "$T/"
 	chmod 755 "$T" "$T/bin"
 	if [ "$(id -u)" -eq 0 ]; then
 		chown -R "$FLOW_UID:$FLOW_UID" "$T"
