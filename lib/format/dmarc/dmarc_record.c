@@ -99,7 +99,7 @@ read_uri(struct str s, struct dmarc_uri *out)
 				return false;
 			}
 		}
-		if (!str_uint(size, UINT64_MAX >> 41, &out->max_octets))
+		if (!str_uint(size, UINT64_MAX >> shift, &out->max_octets))
 			return false;
 		out->max_octets <<= shift;
 		out->uri = str_trim(uri);
