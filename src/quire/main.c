@@ -46,6 +46,8 @@ static const struct quire_command commands[] = {
 	    "may that address send for that domain?", cmd_spf, false },
 	{ "dkim", "verify [--now T] FILE | sign | keygen | txt | lookup",
 	    "signatures, keys and their records", cmd_dkim, false },
+	{ "arc", "verify FILE | seal ... FILE", "chains of forwarders", cmd_arc,
+	    false },
 	{ "dmarc",
 	    "check --from DOMAIN --spf RESULT:DOMAIN --dkim "
 	    "RESULT:DOMAIN[,...] | lookup DOMAIN",

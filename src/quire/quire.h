@@ -49,6 +49,7 @@ int cmd_dns(struct quire *, int, char **);
 int cmd_spf(struct quire *, int, char **);
 int cmd_dkim(struct quire *, int, char **);
 int cmd_psl(struct quire *, int, char **);
+int cmd_arc(struct quire *, int, char **);
 int cmd_dmarc(struct quire *, int, char **);
 int cmd_iprev(struct quire *, int, char **);
 int cmd_dnsbl(struct quire *, int, char **);

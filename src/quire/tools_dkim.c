@@ -16,10 +16,9 @@
 #include "format/dkim/dkim.h"
 #include "system/fs/fs.h"
 #include "tools.h"
+#include "tools_file.h"
 
 /* quire dkim verify | sign | keygen | txt | lookup */
-
-#define MAX_FILE (256 << 20) /* a message by hand; the server streams */
 
 static const char usage[] =
     "usage: quire dkim verify [--now T] FILE\n"
@@ -74,50 +73,6 @@ parse_args(struct dkim_args *a, int argc, char **argv)
 		}
 	a->rest = argv + optind;
 	a->nrest = argc - optind;
-	return 0;
-}
-
-/* "-" is standard input. The header ends before the empty line. */
-static int
-read_message(
-    const char *path, struct buf *b, struct str *header, struct str *body)
-{
-	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO :
-					  open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 1;
-	size_t at;
-
-	if (fd == -1)
-		return quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
-	while (n > 0) {
-		char *p = buf_reserve(b, 65536);
-
-		if (p == NULL)
-			break;
-		n = read(fd, p, 65536);
-		if (n > 0)
-			buf_grow(b, (size_t)n);
-	}
-	if (fd != STDIN_FILENO)
-		close(fd);
-	if (n != 0)
-		return quire_fail(EX_IOERR,
-		    "%s: cannot be read, or larger "
-		    "than %d octets",
-		    path, MAX_FILE);
-	*header = buf_str(b);
-	*body = STR("");
-	at = str_search(*header, STR("\r\n\r\n"));
-	if (at < header->n) {
-		*body = str_sub(*header, at + 4, header->n);
-		*header = str_sub(*header, 0, at + 2);
-		return 0;
-	}
-	at = str_search(*header, STR("\n\n"));
-	if (at < header->n) {
-		*body = str_sub(*header, at + 2, header->n);
-		*header = str_sub(*header, 0, at + 1);
-	}
 	return 0;
 }
 
@@ -184,8 +139,8 @@ verify(struct tool *t, const struct dkim_args *a)
 
 	if (a->nrest != 1)
 		return quire_fail(EX_USAGE, "%s", usage);
-	buf_init(&b, MAX_FILE);
-	rc = read_message(a->rest[0], &b, &header, &body);
+	buf_init(&b, TOOLS_MAX_FILE);
+	rc = tools_read_message(a->rest[0], &b, &header, &body);
 	if (rc == 0)
 		rc = tool_dns(t);
 	if (rc == 0) {
@@ -198,21 +153,6 @@ verify(struct tool *t, const struct dkim_args *a)
 	}
 	buf_release(&b);
 	return rc;
-}
-
-static EVP_PKEY *
-read_key(const char *path)
-{
-	FILE *f = path == NULL ? NULL : fopen(path, "re");
-	EVP_PKEY *key =
-	    f == NULL ? NULL : PEM_read_PrivateKey(f, NULL, NULL, NULL);
-
-	if (f != NULL)
-		fclose(f);
-	if (key == NULL)
-		quire_fail(EX_NOINPUT, "%s: no private key in PEM form",
-		    path == NULL ? "--key" : path);
-	return key;
 }
 
 /* The message with its signature in front. */
@@ -235,11 +175,11 @@ sign(struct tool *t, const struct dkim_args *a)
 
 	if (a->nrest != 1 || a->domain == NULL || a->selector == NULL)
 		return quire_fail(EX_USAGE, "%s", usage);
-	who.key = read_key(a->key);
+	who.key = tools_read_key(a->key);
 	if (who.key == NULL)
 		return EX_NOINPUT;
-	buf_init(&b, MAX_FILE);
-	rc = read_message(a->rest[0], &b, &header, &body);
+	buf_init(&b, TOOLS_MAX_FILE);
+	rc = tools_read_message(a->rest[0], &b, &header, &body);
 	if (rc == 0) {
 		s = dkim_sign_begin(&t->arena, header, &who, 1);
 		dkim_sign_body(s, body);
@@ -282,7 +222,7 @@ txt(struct tool *t, const struct dkim_args *a)
 
 	if (a->nrest != 1)
 		return quire_fail(EX_USAGE, "%s", usage);
-	key = read_key(a->rest[0]);
+	key = tools_read_key(a->rest[0]);
 	if (key == NULL)
 		return EX_NOINPUT;
 	if (dkim_print_key(&t->out, key, &e) == -1)

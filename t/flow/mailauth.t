@@ -164,6 +164,26 @@ like "DKIM: an expired signature" "$(q dkim verify --now 9999999999 "$T/one.eml"
     '^result=(fail|permerror|policy|neutral)'
 like "DKIM: no signature" "$(q dkim verify "$T/m.eml")" '^result=none'
 like "DKIM: key look-up" "$(q dkim lookup ed example.test)" 'valid=yes'
+# a chain of two forwarders
+is "ARC: none" "$(q arc verify "$T/one.eml")" cv=none
+hop() { # FILE RESULTS OUT
+	{ printf 'Authentication-Results: mx.example.test; %s\r\n' "$2"
+	cat "$1"; } >"$T/hop.eml"
+	{ as quire arc seal --key "$T/ed25519.pem" --authserv mx.example.test \
+	    --selector ed --domain example.test "$T/hop.eml"
+	cat "$T/hop.eml"; } >"$3"
+}
+hop "$T/one.eml" "dkim=pass header.d=example.test; arc=none" "$T/arc1.eml"
+is "ARC: one set" "$(q arc verify "$T/arc1.eml")" cv=pass
+hop "$T/arc1.eml" "arc=pass" "$T/arc2.eml"
+is "ARC: two sets" "$(q arc verify "$T/arc2.eml")" cv=pass
+like "ARC: how many" "$(q arc verify --json "$T/arc2.eml")" '"sets":2'
+sed 's/^line/lime/' "$T/arc2.eml" >"$T/bad.eml"
+is "ARC: a changed body" "$(q arc verify "$T/bad.eml")" cv=fail
+sed 's/i=1; a=ed25519-sha256; t=/i=1; a=ed25519-sha256; t=1/' "$T/arc2.eml" >"$T/bad.eml"
+is "ARC: a changed seal" "$(q arc verify "$T/bad.eml")" cv=fail
+sed '/^ARC-Seal: i=1/,/^[A-Z]/{/^ARC-Seal: i=1/d;/^[[:space:]]/d;}' "$T/arc2.eml" >"$T/bad.eml"
+is "ARC: a gap in the chain" "$(q arc verify "$T/bad.eml")" cv=fail
 dmarc() { q dmarc check --from "$1" --spf "$2" --dkim "$3"; }
 is "DMARC: SPF aligned" \
     "$(dmarc example.test pass:example.test none:example.test)" \
