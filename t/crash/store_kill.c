@@ -20,6 +20,7 @@
 #include "base/xalloc.h"
 #include "service/store/incoming.h"
 #include "service/store/store_int.h"
+#include "service/store/verify.h"
 
 #define WORKERS	 4
 #define MAX_TEXT 200000
@@ -248,6 +249,32 @@ spawn(uint64_t seed)
 	return pid;
 }
 
+/* verify --deep has no error to tell. */
+static void
+unsound(void *arg, const struct verify_finding *f)
+{
+	static char text[400];
+	const char **bad = arg;
+
+	if (f->severity != VERIFY_ERROR || *bad != NULL)
+		return;
+	snprintf(text, sizeof(text), "verify: %.*s %s uid=%u: %s",
+	    STR_ARG(f->mailbox), f->kind, f->uid, f->text);
+	*bad = text;
+}
+
+static const char *
+verify(int rootfd)
+{
+	static const struct verify_opts deep = { .deep = true };
+	struct verify_totals totals = { 0 };
+	const char *bad = NULL;
+
+	if (store_verify(rootfd, &deep, unsound, &bad, &totals, NULL) == -1)
+		bad = "cannot verify";
+	return bad;
+}
+
 static const char *
 check(void)
 {
@@ -257,7 +284,7 @@ check(void)
 	struct mailbox *m = open_inbox(&a);
 	struct counters c;
 	uint32_t i;
-	int t, k;
+	int t, k, rootfd;
 	const char *bad = NULL;
 	struct message msg;
 
@@ -289,6 +316,10 @@ check(void)
 		}
 	mailbox_close(&m);
 	account_close(&a);
+	rootfd = open(root, O_RDONLY | O_DIRECTORY);
+	if (bad == NULL)
+		bad = verify(rootfd);
+	close(rootfd);
 	return bad;
 }
 

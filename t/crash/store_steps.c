@@ -23,6 +23,7 @@
 #include "base/xalloc.h"
 #include "service/store/incoming.h"
 #include "service/store/store_int.h"
+#include "service/store/verify.h"
 
 #define MAX_INST 32
 #define MAX_ALT	 16
@@ -602,6 +603,32 @@ say(int level, const char *event, const char *why)
 		printf("# %d %s: %s\n", level, event, why);
 }
 
+/* verify --deep has no error to tell. */
+static void
+unsound(void *arg, const struct verify_finding *f)
+{
+	static char text[400];
+	const char **bad = arg;
+
+	if (f->severity != VERIFY_ERROR || *bad != NULL)
+		return;
+	snprintf(text, sizeof(text), "verify: %.*s %s uid=%u: %s",
+	    STR_ARG(f->mailbox), f->kind, f->uid, f->text);
+	*bad = text;
+}
+
+static const char *
+verify(int rootfd)
+{
+	static const struct verify_opts deep = { .deep = true };
+	struct verify_totals totals = { 0 };
+	const char *bad = NULL;
+
+	if (store_verify(rootfd, &deep, unsound, &bad, &totals, NULL) == -1)
+		bad = "cannot verify";
+	return bad;
+}
+
 static const char *
 check(int rootfd)
 {
@@ -630,6 +657,8 @@ check(int rootfd)
 	info = account_find(a, STR("foo"));
 	real.foo = info != NULL && info->is_subscribed;
 	account_close(&a);
+	if (bad == NULL)
+		bad = verify(rootfd);
 	if (bad != NULL || !sh->is_open)
 		return bad;
 	for (i = 0; i < sh->nsure; i++)

@@ -223,12 +223,8 @@ journal_pread(const struct journal *j, void *p, size_t n, uint64_t off)
 	return fs_pread_all(j->fd, p, n, off);
 }
 
-/*
- * Apply what stands in [j->end, upto). Stops at the first that is not valid
- * (then j->end < upto). -1: the file cannot be read, or apply refused.
- */
-static int
-read_txns(struct journal *j, uint64_t upto, journal_apply *apply, void *arg,
+int
+journal_read(struct journal *j, uint64_t upto, journal_apply *apply, void *arg,
     struct err *e)
 {
 	uint64_t base = j->end; /* file offset of buf[0] */
@@ -482,7 +478,7 @@ journal_follow(
 		return 2;
 	if (j->pub_ok && j->pub.end < upto)
 		upto = j->pub.end;
-	if (upto > j->end && read_txns(j, upto, apply, arg, e) == -1)
+	if (upto > j->end && journal_read(j, upto, apply, arg, e) == -1)
 		return -1;
 	if (j->pub_ok && (uint64_t)st.st_size != j->pub.end) {
 		if (j->lag_since == 0)
@@ -492,9 +488,8 @@ journal_follow(
 	return j->end > from;
 }
 
-/* Does any transaction stand behind the bad bytes at j->end? */
-static bool
-has_later(const struct journal *j, uint64_t size)
+bool
+journal_has_later(const struct journal *j, uint64_t size)
 {
 	uint64_t n = size - j->end, at, budget;
 	char *p;
@@ -685,10 +680,11 @@ catch_up(struct journal *j, uint64_t size, journal_apply *apply, void *arg,
 	pub_read(j);
 	if (j->pub_ok && j->pub.end > size && !j->was_short)
 		return 2; /* shorter than was published: restored */
-	if (size > j->end && read_txns(j, size, apply, arg, e) == -1)
+	if (size > j->end && journal_read(j, size, apply, arg, e) == -1)
 		return -1;
 	if (j->end < size) {
-		if (has_later(j, size) || (j->pub_ok && j->pub.end > j->end)) {
+		if (journal_has_later(j, size) ||
+		    (j->pub_ok && j->pub.end > j->end)) {
 			if (salvage(j, size, e) == -1)
 				return -1;
 			j->was_salvaged = true;

@@ -180,6 +180,14 @@ int journal_open_lock(struct journal *, struct err *);
 /* Read what is published since j->end. 1: something was, 0: nothing,
  * 2: another file has the name now; -1 */
 int journal_follow(struct journal *, journal_apply *, void *, struct err *);
+/*
+ * Apply what stands in [j->end, upto). Stops at the first that is not valid
+ * (then j->end < upto). -1: the file cannot be read, or apply refused.
+ */
+int journal_read(
+    struct journal *, uint64_t upto, journal_apply *, void *, struct err *);
+/* Does any transaction stand behind the bad bytes at j->end? */
+bool journal_has_later(const struct journal *, uint64_t size);
 /* Is pub as it was at the last look? One read. */
 bool journal_is_quiet(struct journal *);
 /* Take byte 0 and bring the state to the end of the file, repairing it.
@@ -210,11 +218,11 @@ enum {			     /* row states */
 	ST_NEWDIR = 1 << 3,  /* the file is in new/ */
 	ST_BARE = 1 << 4,    /* in cur/ without ":2," */
 	ST_RAW = 1 << 5,
-	ST_UNSURE = 1 << 6,  /* size not measured yet */
-	ST_INTENT = 1 << 7,  /* fnx: name flags a rename will set */
-	ST_DONE = 1 << 8,    /* fnx: name flags before the last rename */
+	ST_UNSURE = 1 << 6,   /* size not measured yet */
+	ST_INTENT = 1 << 7,   /* fnx: name flags a rename will set */
+	ST_DONE = 1 << 8,     /* fnx: name flags before the last rename */
 	ST_MISSING = 1 << 10, /* of gone: not where it should be */
-	ST_OLDBOOT = 1 << 9, /* that rename happened before a reboot */
+	ST_OLDBOOT = 1 << 9,  /* that rename happened before a reboot */
 };
 
 #define EXPUNGE_OWN	0

@@ -648,12 +648,14 @@ START_TEST(model)
 			compare_all();
 		}
 	}
+	t_verify(); /* beside the sessions, and after them */
 	for (k = 0; k < SESSIONS; k++) {
 		mailbox_close(&s[k].m);
 		account_close(&s[k].a);
 	}
 	mailbox_close(&archive);
 	account_close(&archive_account);
+	t_verify();
 }
 END_TEST
 

@@ -16,6 +16,7 @@
 #include "base/xalloc.h"
 #include "service/store/incoming.h"
 #include "service/store/store_int.h"
+#include "service/store/verify.h"
 #include "system/fs/fs.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
@@ -173,6 +174,27 @@ t_text(struct mailbox *m, uint32_t uid)
 	p[n] = '\0';
 	msgfile_free(&f);
 	return p;
+}
+
+/* quire verify --deep has no error to tell. */
+static inline void
+t_no_error(void *arg, const struct verify_finding *f)
+{
+	(void)arg;
+	ck_assert_msg(f->severity != VERIFY_ERROR, "%.*s %s uid=%u file=%s: %s",
+	    STR_ARG(f->mailbox), f->kind, f->uid,
+	    f->file == NULL ? "" : f->file, f->text);
+}
+
+static inline void
+t_verify(void)
+{
+	struct verify_opts o = { .deep = true };
+	struct verify_totals t = { 0 };
+	struct err e = { 0 };
+
+	if (store_verify(t_rootfd, &o, t_no_error, NULL, &t, &e) == -1)
+		ck_abort_msg("verify: %s", e.text);
 }
 
 /* Run a shell command inside the account's directory. */

@@ -1,0 +1,57 @@
+/*
+ * verify_int.h - what verify's own files share.
+ */
+#ifndef STORE_VERIFY_INT_H
+#define STORE_VERIFY_INT_H
+
+#include "service/store/store_int.h"
+#include "service/store/verify.h"
+
+#define YOUNG_S 60 /* a file of ours is somebody's business so long */
+
+struct verify {
+	int rootfd;
+	const struct verify_opts *opts;
+	void (*found)(void *, const struct verify_finding *);
+	void *arg;
+	struct verify_totals *totals;
+	struct str mailbox; /* that is being looked at */
+	int64_t now;
+	bool is_quiet; /* looking again at what was reported */
+};
+
+/* uid 0, file NULL: none */
+void verify_found(struct verify *, enum verify_severity, const char *kind,
+    uint32_t uid, const char *file, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+
+enum verify_read {
+	READ_ALL,
+	READ_PART, /* damaged or refused: what follows from it is not known */
+	READ_NONE, /* there is no journal */
+};
+/* The durable part of it; *why says what apply refused. */
+enum verify_read verify_journal(struct verify *, struct journal *,
+    journal_apply *, void *arg, const char *const *why);
+/* Does what is there belong to owner, and can its owner use it? */
+void verify_owner(struct verify *, uint32_t uid, const char *file,
+    const struct stat *, uid_t owner, mode_t need);
+
+struct box { /* a mailbox that is looked at */
+	struct verify *v;
+	struct mailbox m; /* as far as reading it needs */
+	uid_t owner;
+	const char *why;
+	uint64_t last_modseq;
+	bool modseq_fell;
+	uint64_t wrong_at; /* first transaction with wrong counters, or 0 */
+	struct counters wrong, right;
+};
+
+/* dirfd stays the caller's. */
+void verify_mailbox(struct verify *, int dirfd, const struct node *);
+/* Read its journal (again); findings only the first time. */
+enum verify_read verify_load(struct box *);
+void verify_files(struct box *);
+
+#endif
