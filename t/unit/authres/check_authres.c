@@ -85,11 +85,12 @@ static void
 show(const struct authres *r)
 {
 	const struct authres_method *m;
-	size_t i;
+	size_t i, j;
 
 	buf_clear(&out);
 	buf_put(&out, r->authserv_id);
-	for (m = r->v; m < r->v + r->n; m++) {
+	for (j = 0; j < r->n; j++) {
+		m = &r->v[j];
 		buf_printf(
 		    &out, "|%.*s=%.*s", STR_ARG(m->method), STR_ARG(m->result));
 		if (m->reason.n > 0)
