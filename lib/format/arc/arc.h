@@ -7,7 +7,8 @@
  * included; is_temporary tells it apart for those who would rather wait.
  *
  * At most ARC_MAX_SETS sets, so at most one question and one check more than
- * that. Results point into the header given.
+ * that. Results point into the header given; an arena of three times the
+ * header and ARC_ARENA is enough.
  */
 #ifndef ARC_H
 #define ARC_H
@@ -23,7 +24,8 @@
 #include "format/dkim/dkim.h"
 #include "format/dnsmsg/dnsmsg.h"
 
-#define ARC_MAX_SETS	  50 /* RFC 8617, 4.2.1 */
+#define ARC_MAX_SETS	  50	    /* RFC 8617, 4.2.1 */
+#define ARC_ARENA	  (8 << 20) /* 51 answers of 64 KiB, results */
 #define ARC_MAX_QUESTIONS (ARC_MAX_SETS + 1)
 
 enum arc_cv { /* RFC 8617, 4.4 */

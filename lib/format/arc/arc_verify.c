@@ -70,7 +70,9 @@ read_seals(struct arc_verify *v)
 			arc_value(v->chain.set[i].field[ARC_AS]), DKIM_ARC_SEAL,
 			&v->v[i].sig, &why))
 			return fail(v, why);
-		dkim_key_question(v->arena, &v->v[i].sig, &v->v[i].question);
+		if (!dkim_key_question(
+			v->arena, &v->v[i].sig, &v->v[i].question))
+			return fail(v, "key name is too long");
 	}
 	v->result.sealer = v->v[v->chain.n].sig.domain;
 	return true;
@@ -92,7 +94,8 @@ read_message_signature(struct arc_verify *v)
 			return fail(v, "message signature covers a seal");
 	if (sig->x != -1 && sig->x < v->now)
 		return fail(v, "message signature has expired");
-	dkim_key_question(v->arena, sig, &v->v[0].question);
+	if (!dkim_key_question(v->arena, sig, &v->v[0].question))
+		return fail(v, "key name is too long");
 	v->body_hash = dkim_body_want(
 	    v->body, sig->body_canon, sig->has_length, sig->length);
 	return true;

@@ -11,7 +11,8 @@
  * have it. Work is linear in the message: at most DKIM_MAX_SIGNATURES
  * signatures are looked at, the rest is counted. rsa-sha1 and RSA below 1024
  * bits never pass (RFC 8301, 3). l= is taken and what it leaves unsigned is
- * reported. Results live in the arena and may point into the header given.
+ * reported. Results live in the arena and may point into the header given; an
+ * arena of three times the header and DKIM_ARENA is enough.
  */
 #ifndef DKIM_H
 #define DKIM_H
@@ -30,7 +31,8 @@
 #define DKIM_MAX_FIELDS	    2000 /* of a header; more: no signature holds */
 #define DKIM_MAX_SIGNED	    256	 /* names in h= */
 #define DKIM_MAX_TAGS	    64	 /* of a list; the standards name 14 */
-#define DKIM_MIN_RSA_BITS   1024 /* RFC 8301, 3.2 */
+#define DKIM_ARENA	    (2 << 20) /* ten answers of 64 KiB, results */
+#define DKIM_MIN_RSA_BITS   1024      /* RFC 8301, 3.2 */
 #define DKIM_MAX_RSA_BITS   8192 /* 4096 are required; larger ones are slow */
 #define DKIM_FUTURE_S	    3600 /* how far ahead the signer's clock may be */
 
@@ -111,8 +113,8 @@ struct dkim_key {
 
 bool dkim_key_parse(
     struct arena *, struct str text, struct dkim_key *, const char **why);
-/* "selector._domainkey.domain", TXT */
-void dkim_key_question(
+/* "selector._domainkey.domain", TXT; false: too long for a name */
+bool dkim_key_question(
     struct arena *, const struct dkim_sig *, struct dns_question *);
 
 /* --- canonical forms (RFC 6376, 3.4), digests, keys; for ARC as well --- */

@@ -318,7 +318,7 @@ dkim_key_parse(
 	return ok;
 }
 
-void
+bool
 dkim_key_question(
     struct arena *a, const struct dkim_sig *sig, struct dns_question *q)
 {
@@ -330,4 +330,5 @@ dkim_key_question(
 	buf_put(&b, sig->domain);
 	*q = (struct dns_question){ DNS_TXT, arena_str(a, buf_str(&b)) };
 	buf_release(&b);
+	return dns_name_valid(q->name);
 }

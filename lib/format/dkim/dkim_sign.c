@@ -6,8 +6,9 @@
 #include "base/b64.h"
 #include "format/mime/mime.h"
 
-#define LINE_MAX_COL 72 /* lines of the field stay below 78, RFC 5322, 2.1.1 \
-			 */
+#define LINE_MAX_COL                                            \
+	72 /* lines of the field stay below 78, RFC 5322, 2.1.1 \
+	    */
 
 const struct str dkim_default_headers[] = {
 	STR_INIT("From"),

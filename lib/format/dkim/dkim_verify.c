@@ -55,7 +55,8 @@ check_signature(
 		return settle(r, DKIM_PERMERROR, "signature has expired");
 	if (c->sig.t != -1 && c->sig.t > o->now + DKIM_FUTURE_S)
 		return settle(r, DKIM_PERMERROR, "signed in the future");
-	return true;
+	return dkim_key_question(v->arena, &c->sig, &c->question) ||
+	       settle(r, DKIM_PERMERROR, "key name is too long");
 }
 
 static void
@@ -71,7 +72,6 @@ add_signature(struct dkim_verify *v, struct str field)
 		return;
 	c->body = dkim_body_want(
 	    v->body, c->sig.body_canon, c->sig.has_length, c->sig.length);
-	dkim_key_question(v->arena, &c->sig, &c->question);
 	r->question = &c->question;
 }
 

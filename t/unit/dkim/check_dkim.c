@@ -91,6 +91,8 @@ static const struct {
 };
 
 /* Refusals of a signature; %s is "From: a\r\n\r\nbody\r\n" behind it. */
+#define L50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define L63 L50 "aaaaaaaaaaaaa"
 #define GOOD "v=1; a=rsa-sha256; d=a.test; s=s; h=from; bh=AAAA; b=AAAA"
 static const struct {
 	const char *rfc, *value, *why; /* NULL: good, for the key to decide */
@@ -123,6 +125,7 @@ static const struct {
 	{ "3.5", GOOD "; x=9999999999999999", NULL },
 	{ "3.5", GOOD "; x=1001; t=1002", "expires before it was made" },
 	{ "3.5", GOOD "; t=9999", "signed in the future" },
+	{ "3.6.2.1", "v=1; a=rsa-sha256; d=a.test; s=" L63 "." L63 "." L63 "." L50 "; h=from; bh=AAAA; b=AAAA", "key name is too long" },
 	{ "6.1.1", "v=1; a=rsa-sha256; d=co.suffix; s=s; h=from; bh=AAAA; b=AAAA", "d= is a public suffix" },
 };
 
