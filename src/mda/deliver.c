@@ -120,8 +120,7 @@ sync_all(struct deliver_job *jobs, size_t n)
 	if (incoming_sync_many(in, count, &e) == 0)
 		return;
 	for (i = 0; i < n; i++)
-		if (jobs[i].in != NULL &&
-		    incoming_sync(jobs[i].in, &e) == -1) {
+		if (jobs[i].in != NULL && incoming_sync(jobs[i].in, &e) == -1) {
 			deliver_answer(&jobs[i], &e);
 			incoming_free(&jobs[i].in);
 		}

@@ -20,7 +20,7 @@
 #include "base/str.h"
 #include "service/store/mailbox.h"
 
-#define STORE_MAX_NAME 1000	 /* octets of a mailbox name */
+#define STORE_MAX_NAME	    1000 /* octets of a mailbox name */
 #define STORE_MAX_MAILBOXES 100000
 
 /* Special use (RFC 6154, 2), a bit set */
@@ -39,8 +39,8 @@ enum account_result {
 	ACCOUNT_NOTFOUND,
 	ACCOUNT_EXISTS,
 	ACCOUNT_HASCHILDREN,
-	ACCOUNT_BADNAME,  /* err->text says what is wrong with it */
-	ACCOUNT_BADUSE,	  /* special use already taken, or not allowed */
+	ACCOUNT_BADNAME,   /* err->text says what is wrong with it */
+	ACCOUNT_BADUSE,	   /* special use already taken, or not allowed */
 	ACCOUNT_FORBIDDEN, /* e.g. delete INBOX */
 	ACCOUNT_ERROR,
 };
@@ -55,11 +55,11 @@ struct account_opts {
 };
 
 struct mailbox_info {
-	struct str name;	  /* UTF-8 */
+	struct str name; /* UTF-8 */
 	uint8_t mailboxid[16];
-	unsigned use;		  /* USE_* */
+	unsigned use; /* USE_* */
 	bool is_subscribed;
-	bool exists;		  /* false: only a parent or a subscription */
+	bool exists; /* false: only a parent or a subscription */
 	bool has_children;
 };
 
@@ -69,8 +69,8 @@ struct mailbox_info {
  * and Archive with their special uses, subscribed. A Maildir with
  * foreign state (dovecot-uidlist, courierimapuiddb) is adopted.
  */
-int account_open(struct account **, int rootfd, const struct account_opts *,
-    struct err *);
+int account_open(
+    struct account **, int rootfd, const struct account_opts *, struct err *);
 void account_close(struct account **);
 /* Take in what others did to the tree since the last look. */
 int account_refresh(struct account *, struct err *);
@@ -82,23 +82,23 @@ size_t account_list(struct account *, const struct mailbox_info **);
 const struct mailbox_info *account_find(struct account *, struct str name);
 /* NFC, no control characters, no empty, "." or ".." element, no leading '#';
  * "inbox" becomes "INBOX", a trailing '/' is dropped. false: *why says why */
-bool account_normalize(struct str name, char out[STORE_MAX_NAME + 1],
-    const char **why);
+bool account_normalize(
+    struct str name, char out[STORE_MAX_NAME + 1], const char **why);
 
 enum account_result account_open_mailbox(struct account *, struct str name,
     bool readonly, struct mailbox **, struct err *);
 /* From the last transaction, without opening the mailbox. */
-enum account_result account_status(struct account *, struct str name,
-    struct mailbox_counts *, struct err *);
+enum account_result account_status(
+    struct account *, struct str name, struct mailbox_counts *, struct err *);
 /* Makes missing parents; subscribes what it makes. */
-enum account_result account_create(struct account *, struct str name,
-    unsigned use, struct err *);
-enum account_result account_delete(struct account *, struct str name,
-    struct err *);
+enum account_result
+account_create(struct account *, struct str name, unsigned use, struct err *);
+enum account_result
+account_delete(struct account *, struct str name, struct err *);
 /* Children follow; RENAME INBOX moves its messages into a new mailbox. */
-enum account_result account_rename(struct account *, struct str from,
-    struct str to, struct err *);
-enum account_result account_subscribe(struct account *, struct str name,
-    bool on, struct err *);
+enum account_result
+account_rename(struct account *, struct str from, struct str to, struct err *);
+enum account_result
+account_subscribe(struct account *, struct str name, bool on, struct err *);
 
 #endif

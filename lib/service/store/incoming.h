@@ -23,13 +23,13 @@
 struct incoming;
 
 struct incoming_opts {
-	uint16_t flags;	      /* FLAG_* */
-	uint64_t keywords;    /* bits of the target mailbox */
-	bool has_date;	      /* else now, in the local zone */
+	uint16_t flags;	   /* FLAG_* */
+	uint64_t keywords; /* bits of the target mailbox */
+	bool has_date;	   /* else now, in the local zone */
 	int64_t internaldate;
 	int16_t zone_min;
-	bool is_new;	      /* into new/ (delivery) instead of cur/ */
-	uint64_t token;	      /* random, of the order; 0: none */
+	bool is_new;	/* into new/ (delivery) instead of cur/ */
+	uint64_t token; /* random, of the order; 0: none */
 };
 
 int incoming_new(struct incoming **, struct mailbox *,

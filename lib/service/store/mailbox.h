@@ -26,8 +26,8 @@
 #include "base/ranges.h"
 #include "base/str.h"
 
-#define STORE_LOCK_MS 30000
-#define STORE_MAX_KEYWORDS 64 /* per mailbox, without KWEXT */
+#define STORE_LOCK_MS	      30000
+#define STORE_MAX_KEYWORDS    64 /* per mailbox, without KWEXT */
 #define STORE_MAX_KEYWORD_LEN 255
 
 /* System flags (RFC 9051, 2.3.2). \Recent has its own call. */
@@ -44,24 +44,24 @@ enum {
  * call on the mailbox. */
 struct message {
 	uint32_t uid;
-	uint16_t flags;	      /* FLAG_* */
-	bool is_expunged;     /* gone elsewhere, still in this view */
-	uint64_t keywords;    /* bit i is mailbox_keyword(m, i) */
+	uint16_t flags;	   /* FLAG_* */
+	bool is_expunged;  /* gone elsewhere, still in this view */
+	uint64_t keywords; /* bit i is mailbox_keyword(m, i) */
 	uint64_t modseq;
 	uint64_t create_modseq;
 	uint64_t size;	      /* octets with CRLF line ends: RFC822.SIZE */
 	int64_t internaldate; /* seconds */
 	int16_t zone_min;
-	int64_t savedate;     /* seconds: when it came into this mailbox */
+	int64_t savedate; /* seconds: when it came into this mailbox */
 	uint8_t emailid[16];
-	struct str name;      /* Maildir base name, without ":2," */
+	struct str name; /* Maildir base name, without ":2," */
 };
 
 struct mailbox_counts {
 	uint32_t uidvalidity, uidnext;
 	uint32_t messages, deleted, unseen;
-	uint32_t recent;   /* 0 in a STATUS by somebody without the mailbox */
-	uint64_t size;	   /* octets, CRLF */
+	uint32_t recent; /* 0 in a STATUS by somebody without the mailbox */
+	uint64_t size;	 /* octets, CRLF */
 	uint64_t deleted_size;
 	uint64_t highestmodseq;
 	uint8_t mailboxid[16];
@@ -89,8 +89,8 @@ struct str mailbox_keyword(struct mailbox *, unsigned bit);
 /* Bit of a keyword (compared without case), -1 if the mailbox has not it. */
 int mailbox_keyword_bit(struct mailbox *, struct str name);
 /* The same, defining it. Fails with ERR_PERM when 64 are in use. */
-int mailbox_keyword_define(struct mailbox *, struct str name, unsigned *bit,
-    struct err *);
+int mailbox_keyword_define(
+    struct mailbox *, struct str name, unsigned *bit, struct err *);
 
 /* ---- \Recent (RFC 3501, 2.3.2) ---- */
 bool mailbox_is_recent(struct mailbox *, uint32_t uid);
@@ -118,8 +118,8 @@ struct mailbox_changes {
  * Without may_expunge the expunges are kept back for a later call.
  * The list is emptied first; release it with mailbox_changes_release().
  */
-int mailbox_sync(struct mailbox *, bool may_expunge, struct mailbox_changes *,
-    struct err *);
+int mailbox_sync(
+    struct mailbox *, bool may_expunge, struct mailbox_changes *, struct err *);
 void mailbox_changes_release(struct mailbox_changes *);
 
 /*
@@ -143,7 +143,7 @@ void mailbox_watch_clear(struct mailbox *);
 struct flag_change {
 	enum { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE } how;
 	uint16_t flags;
-	uint64_t keywords;	     /* bits, see mailbox_keyword_define() */
+	uint64_t keywords; /* bits, see mailbox_keyword_define() */
 	bool has_unchangedsince;
 	uint64_t unchangedsince;
 };
@@ -153,16 +153,15 @@ struct flag_change {
  * initialised by the caller; either may be NULL).
  */
 int mailbox_store(struct mailbox *, const struct ranges *uids,
-    const struct flag_change *, struct ranges *changed,
-    struct ranges *modified, struct err *);
+    const struct flag_change *, struct ranges *changed, struct ranges *modified,
+    struct err *);
 
 /* ---- expunge ---- */
 /*
  * Remove the messages of the set (NULL: all) that are \Deleted. They leave
  * the view with the next mailbox_sync(may_expunge), which reports them.
  */
-int mailbox_expunge(struct mailbox *, const struct ranges *uids,
-    struct err *);
+int mailbox_expunge(struct mailbox *, const struct ranges *uids, struct err *);
 /* Remove regardless of \Deleted. */
 int mailbox_remove(struct mailbox *, const struct ranges *uids, struct err *);
 
@@ -202,8 +201,8 @@ int mailbox_open_message(struct mailbox *, uint32_t uid, struct msgfile **,
     struct err *); /* ERR_PERM with sys ENOENT: it is gone */
 uint64_t msgfile_size(struct msgfile *); /* real octets, CRLF */
 /* Up to n octets at off; 0 at the end, -1 on error. */
-ssize_t msgfile_read(struct msgfile *, uint64_t off, char *p, size_t n,
-    struct err *);
+ssize_t
+msgfile_read(struct msgfile *, uint64_t off, char *p, size_t n, struct err *);
 void msgfile_free(struct msgfile **);
 
 #endif
