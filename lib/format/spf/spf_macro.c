@@ -191,15 +191,18 @@ letter_value(
 	return true;
 }
 
-/* RFC 7208, 7.3: uppercase macros are URL escaped (RFC 3986, 2.3) */
+/* RFC 7208, 7.3: uppercase macros are URL escaped (RFC 3986, 2.3). In a name
+ * a backslash of the client's is one character, not the start of an escape. */
 static void
-put_escaped(struct buf *b, struct str s, bool is_escaped)
+put_escaped(struct buf *b, struct str s, bool is_escaped, bool is_raw)
 {
 	size_t i;
 
 	for (i = 0; i < s.n; i++)
-		if (!is_escaped || ascii_isalnum(s.p[i]) ||
-		    str_has(STR("-._~"), s.p[i]))
+		if (is_raw && s.p[i] == '\\' && !is_escaped)
+			buf_puts(b, "\\\\");
+		else if (!is_escaped || ascii_isalnum(s.p[i]) ||
+			 str_has(STR("-._~"), s.p[i]))
 			buf_putc(b, s.p[i]);
 		else
 			buf_printf(b, "%%%02X", (unsigned char)s.p[i]);
@@ -207,7 +210,8 @@ put_escaped(struct buf *b, struct str s, bool is_escaped)
 
 /* Split at delimiters, turn round, keep the last ones, join with dots. */
 static void
-put_transformed(struct buf *b, struct str value, const struct spf_piece *m)
+put_transformed(
+    struct buf *b, struct str value, const struct spf_piece *m, bool is_raw)
 {
 	/* a value is at most s, two client strings and "@" */
 	struct str parts[2 * SPF_MAX_INPUT + 2];
@@ -224,8 +228,8 @@ put_transformed(struct buf *b, struct str value, const struct spf_piece *m)
 	for (i = from; i < n; i++) {
 		if (i > from)
 			buf_putc(b, '.');
-		put_escaped(
-		    b, parts[m->is_reversed ? n - 1 - i : i], m->is_upper);
+		put_escaped(b, parts[m->is_reversed ? n - 1 - i : i],
+		    m->is_upper, is_raw);
 	}
 }
 
@@ -246,7 +250,8 @@ expand(struct spf *s, struct str text, struct str domain, bool is_exp,
 		if (!letter_value(s, piece.letter, is_exp, domain, &value))
 			return false;
 		if (ascii_isalpha(piece.letter))
-			put_transformed(b, value, &piece);
+			put_transformed(b, value, &piece,
+			    !is_exp && str_has(STR("slohc"), piece.letter));
 		else
 			buf_put(b, value);
 	}

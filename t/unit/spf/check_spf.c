@@ -533,6 +533,17 @@ START_TEST(is_secure_of_all)
 }
 END_TEST
 
+/* A quoted local part may hold a backslash: it stays inside its label. */
+START_TEST(backslash_in_local)
+{
+	own_record = "v=spf1 exists:%{l}ig.test -all";
+	ck_assert(
+	    spf_result(run("192.0.2.3", "b", "t.test"))->verdict == SPF_PASS);
+	ck_assert(
+	    spf_result(run("192.0.2.3", "\\b", "t.test"))->verdict == SPF_FAIL);
+}
+END_TEST
+
 /* RFC 7208, 2.4: a null reverse path is postmaster at the HELO name */
 START_TEST(null_reverse_path)
 {
@@ -616,6 +627,7 @@ main(void)
 	tcase_add_loop_test(t, explanation_table, 0, N(explanations));
 	tcase_add_loop_test(t, bad_domains, 0, 6);
 	tcase_add_test(t, is_secure_of_all);
+	tcase_add_test(t, backslash_in_local);
 	tcase_add_test(t, null_reverse_path);
 	tcase_add_test(t, received_spf);
 	tcase_add_test(t, many_terms);
