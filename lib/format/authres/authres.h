@@ -22,9 +22,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-#define AUTHRES_MAX_METHODS                                                   \
-	64		       /* ours: 10 DKIM, SPF, DMARC, ARC, iprev, auth \
-				*/
+#define AUTHRES_MAX_METHODS 64 /* ours: 10 DKIM and five more */
 #define AUTHRES_MAX_PROPS   8  /* of a method; the registry has 4 */
 #define AUTHRES_MAX_NESTING 32 /* as deep as a person may have meant it */
 
