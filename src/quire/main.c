@@ -56,6 +56,10 @@ static const struct quire_command commands[] = {
 	{ "iprev", "IP", "does its name point back to it?", cmd_iprev, false },
 	{ "dnsbl", "check ZONE IP | health ZONE", "block lists", cmd_dnsbl,
 	    false },
+	{ "verify", "[--deep] [--json] [DIR]",
+	    "check the mail of all accounts, or the Maildir DIR; change "
+	    "nothing",
+	    cmd_verify, false },
 	{ "version", "", "print the version", cmd_version, false },
 	{ "help", "", "this text", cmd_help, false },
 };
@@ -97,13 +101,8 @@ cmd_help(struct quire *q, int argc, char **argv)
 	return 0;
 }
 
-/*
- * root who administers somebody else's instance works with that owner's
- * rights: what is written then belongs to the instance, and no file of its
- * owner can lead root astray.
- */
-static int
-open_dir(struct quire *q)
+int
+quire_open_dir(struct quire *q)
 {
 	struct stat st;
 
@@ -162,7 +161,7 @@ main(int argc, char **argv)
 	if (i == NCOMMANDS)
 		return quire_fail(EX_USAGE,
 		    "unknown command '%s'; 'quire help' lists them", argv[1]);
-	if (commands[i].needs_dir && (rc = open_dir(&q)) != 0)
+	if (commands[i].needs_dir && (rc = quire_open_dir(&q)) != 0)
 		return rc;
 	rc = commands[i].run(&q, argc - 1, argv + 1);
 	config_free(&q.config);

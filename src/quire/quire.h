@@ -27,6 +27,12 @@ struct quire_command {
 /* Say it on standard error, with the program's name; returns status. */
 int quire_fail(int status, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/*
+ * Open q->dir; 0 or an exit status. root who administers somebody else's
+ * instance works with that owner's rights: what is written then belongs to
+ * the instance, and no file of its owner can lead root astray.
+ */
+int quire_open_dir(struct quire *);
 /* Load and check the configuration; 0 or an exit status. */
 int quire_config(struct quire *);
 /* Ask a running quired; its text goes to standard output. -1: none runs. */
@@ -46,6 +52,7 @@ int cmd_cid(struct quire *, int, char **);
 int cmd_address(struct quire *, int, char **);
 int cmd_idna(struct quire *, int, char **);
 int cmd_dns(struct quire *, int, char **);
+int cmd_verify(struct quire *, int, char **);
 int cmd_spf(struct quire *, int, char **);
 int cmd_dkim(struct quire *, int, char **);
 int cmd_psl(struct quire *, int, char **);

@@ -62,8 +62,8 @@ tool_dns(struct tool *t)
 	return 0;
 }
 
-static void
-put_json_string(struct buf *b, struct str s)
+void
+tool_json_string(struct buf *b, struct str s)
 {
 	size_t i;
 
@@ -82,9 +82,8 @@ put_json_string(struct buf *b, struct str s)
 	buf_putc(b, '"');
 }
 
-/* In a line of KEY=VALUE control characters would make a second line. */
-static void
-put_plain(struct buf *b, struct str s)
+void
+tool_plain(struct buf *b, struct str s)
 {
 	size_t i;
 
@@ -110,9 +109,9 @@ tool_put(struct tool *t, const char *key, struct str value)
 {
 	put_key(t, key);
 	if (t->json)
-		put_json_string(&t->out, value);
+		tool_json_string(&t->out, value);
 	else
-		put_plain(&t->out, value);
+		tool_plain(&t->out, value);
 }
 
 void

@@ -31,6 +31,10 @@ int tool_dns(struct tool *);
 void tool_put(struct tool *, const char *key, struct str value);
 void tool_put_bool(struct tool *, const char *key, bool);
 void tool_put_int(struct tool *, const char *key, int64_t);
+/* In quotes; s must be UTF-8. */
+void tool_json_string(struct buf *, struct str s);
+/* In a line of KEY=VALUE control characters would make a second line. */
+void tool_plain(struct buf *, struct str s);
 /* Print and free; returns status. */
 int tool_end(struct tool *, int status);
 

@@ -280,16 +280,23 @@ check_uses(struct verify *v, const struct tree *t)
 }
 
 static bool
+is_dir(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
+static bool
 has_cur(int dirfd, const char *dir)
 {
 	int fd = fs_open_dir(dirfd, dir);
-	struct stat st;
 	bool ok;
 
 	if (fd == -1)
 		return false;
-	ok = fstatat(fd, "cur", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	     S_ISDIR(st.st_mode);
+	ok = is_dir(fd, "cur");
 	close(fd);
 	return ok;
 }
@@ -409,9 +416,11 @@ store_verify(int rootfd, const struct verify_opts *opts,
 
 	if (!has_cur(rootfd, "."))
 		return err_set(e, ERR_PERM, "no Maildir");
-	if (tree_load(&v, &c, &how) == -1)
-		return err_set(
-		    e, ERR_PERM, "Quire has never opened this Maildir");
+	if (tree_load(&v, &c, &how) == -1 && !is_dir(rootfd, "quire")) {
+		verify_found(&v, VERIFY_NOTE, "unopened", 0, NULL,
+		    "a Maildir that Quire has not opened yet");
+		return 0;
+	}
 	if (how == READ_NONE)
 		verify_found(&v, VERIFY_ERROR, "no-journal", 0,
 		    "quire/acct/journal",

@@ -231,6 +231,8 @@ static const struct {
 	{ ":", VERIFY_NOTE, "INBOX", "exp", 0, 9000 },
 	{ "cp cur/*Q1R* quire/journal.bad", VERIFY_NOTE, "INBOX", "journal-bad",
 	    0, 0 },
+	{ "rm -r quire/acct", VERIFY_ERROR, "", "no-journal", 0, 0 },
+	{ "rm -r quire", VERIFY_NOTE, "", "unopened", 0, 0 },
 	{ "rm -r .Archive", VERIFY_ERROR, "Archive", "no-directory", 0, 0 },
 	{ "rm -r .Archive/new", VERIFY_ERROR, "Archive", "no-directory", 0, 0 },
 	{ "mkdir -p .Other/cur .Other/new .Other/tmp", VERIFY_NOTE, "",
