@@ -67,6 +67,15 @@ out=$(as quire localserve --dir "$D" 2>&1)
 like "a second one on the same directory is told so" "$out" 'already running'
 out=$(as quire frobnicate 2>&1)
 is "unknown command: usage" "$?" 64
+printf 'A: b\n\nc\n' | as quire-mda -M "$T/mail" -f a@example.org
+out=$(as quire verify --deep "$T/mail" 2>&1)
+is "verify: nothing to find" "$?: $out" \
+    "0: checked mailboxes=6 messages=1 notes=0 warnings=0 errors=0"
+rm "$T"/mail/*/[0-9]*.M*
+out=$(as quire verify "$T/mail" 2>&1)
+is "verify: exit status 2 after a loss" "$?" 2
+like "verify: which message" "$out" '^error INBOX missing uid=1 file=.*: '
+like "verify: counts" "$out" 'errors=1 missing=1$'
 flow_stop
 out=$(q status 2>&1)
 is "status without a server" "$?" 69
