@@ -63,6 +63,8 @@ for a in x.temperror@localhost:451 x.permerror@localhost:550 x.452@localhost:452
 	    --to "${a%:*}" --data "@$T/msg" 2>&1)
 	like "${a%:*} answers ${a#*:}" "$out" "<\*\* ${a#*:} .*\(.*cid .*\)"
 done
+sleep 6 # longer than an mda stays
+ok "mail that nobody looked at stays in new/" sh -c "ls '$MD'/new | grep -q ."
 cid=$(printf '%s' "$out" | sed -n 's/.*cid \([A-Za-z0-9_-]\{22\}\).*/\1/p' |
     head -n 1)
 like "quire cid decodes what the reply says" \

@@ -213,9 +213,13 @@ turn(struct dns *d, int64_t deadline)
 	max.tv_sec = (time_t)(ms / 1000);
 	max.tv_usec = (suseconds_t)(ms % 1000 * 1000);
 	left = ares_timeout(d->channel, &max, &tv);
+	/* c-ares' own macros shift a signed 1 by 31 */
 	for (i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		short events = (ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
-			       (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0);
+		unsigned readable = (unsigned)bits >> i & 1;
+		unsigned writable =
+		    (unsigned)bits >> (i + ARES_GETSOCK_MAXNUM) & 1;
+		short events =
+		    (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
 
 		if (events != 0)
 			p[n++] =

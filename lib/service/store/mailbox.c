@@ -465,8 +465,9 @@ mailbox_close(struct mailbox **mp)
 		return;
 	*mp = NULL;
 	if (!m->j.readonly && !m->is_dead) {
-		/* a failure leaves renames to the next session */
-		while (mailbox_mirror(m, MIRROR_BATCH, NULL) > 0)
+		/* A failure leaves renames to the next session. Who has only
+		 * delivered has not looked: new/ is for mail nobody saw. */
+		while (m->is_read && mailbox_mirror(m, MIRROR_BATCH, NULL) > 0)
 			;
 		while (mailbox_bury(m, MIRROR_BATCH, NULL) > 0)
 			;

@@ -129,6 +129,7 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 	struct err why;
 
 	ch->n = 0;
+	m->is_read = m->is_read || !m->readonly;
 	if (is_quiet(m, may_expunge))
 		return 0;
 	if (!m->is_dead && mailbox_follow(m, e) == -1)
@@ -136,7 +137,7 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 	if (!m->j.readonly && !m->is_dead && !m->v.is_gone) {
 		if (scan_is_due(m) && mailbox_scan(m, &why) == -1)
 			mailbox_log(m, 1, "store.scan", why.text);
-		if (mailbox_mirror(m, MIRROR_NOW, &why) == -1)
+		if (m->is_read && mailbox_mirror(m, MIRROR_NOW, &why) == -1)
 			mailbox_log(m, 1, "store.mirror", why.text);
 		if (mailbox_bury(m, MIRROR_NOW, &why) == -1)
 			mailbox_log(m, 1, "store.bury", why.text);
