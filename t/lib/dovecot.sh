@@ -88,22 +88,28 @@ C
 dovecot_start() {
 	dovecot_in /usr/sbin/dovecot -F -c "$1/dovecot.conf" \
 	    >>"$1/dovecot.out" 2>&1 &
-	DOVECOT_PID=$!
 	_n=0
-	until grep -q 'Dovecot.*starting up' "$1/dovecot.log" 2>/dev/null; do
+	until grep -q 'Dovecot.*starting up' "$1/dovecot.log" 2>/dev/null &&
+	    [ -s "$1/run/master.pid" ]; do
 		_n=$((_n + 1))
-		[ $_n -lt 100 ] && kill -0 "$DOVECOT_PID" 2>/dev/null || {
+		[ $_n -lt 100 ] || {
 			diag "$(cat "$1/dovecot.out" "$1/dovecot.log" 2>&1)"
 			return 1
 		}
 		sleep 0.1
 	done
+	# the shell's own child is only what made the namespace
+	DOVECOT_PID=$(cat "$1/run/master.pid")
 }
 
 dovecot_stop() {
 	[ -n "${DOVECOT_PID-}" ] || return 0
 	kill "$DOVECOT_PID" 2>/dev/null
-	wait "$DOVECOT_PID" 2>/dev/null
+	_n=0
+	while kill -0 "$DOVECOT_PID" 2>/dev/null && [ $_n -lt 50 ]; do
+		_n=$((_n + 1))
+		sleep 0.1
+	done
 	DOVECOT_PID=
 }
 

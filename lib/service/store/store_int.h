@@ -327,7 +327,7 @@ struct mailbox {
 	struct account *account;
 	int dirfd, curfd, newfd, tmpfd, qfd, expfd;
 	bool readonly;
-	bool is_read; /* somebody looked, who may move mail out of new/ */
+	bool is_read;  /* somebody looked, who may move mail out of new/ */
 	bool is_dead;  /* CHANGE_UIDVALIDITY was told or is due */
 	bool scan_off; /* mass loss: no expunges */
 	struct journal j;
