@@ -251,6 +251,16 @@ from_1252(struct str in, struct buf *out)
 	}
 }
 
+/* glibc's UCS-4 lets code points through that no UTF-8 has. */
+static void
+put_converted(struct buf *out, struct str s)
+{
+	if (utf8_valid(s))
+		buf_put(out, s);
+	else
+		utf8_scrub(out, s);
+}
+
 static size_t
 from_iconv(struct mime_charset *cs, struct str in, struct buf *out, bool last)
 {
@@ -261,7 +271,7 @@ from_iconv(struct mime_charset *cs, struct str in, struct buf *out, bool last)
 		to = part;
 		room = sizeof(part);
 		r = iconv(cs->cd, &from, &left, &to, &room);
-		buf_put(out, str_make(part, sizeof(part) - room));
+		put_converted(out, str_make(part, sizeof(part) - room));
 		if (r != (size_t)-1 || (errno == E2BIG && room < sizeof(part)))
 			continue;
 		if (errno == EINVAL && !last && left < MAX_HELD)
@@ -275,7 +285,7 @@ from_iconv(struct mime_charset *cs, struct str in, struct buf *out, bool last)
 		to = part;
 		room = sizeof(part);
 		iconv(cs->cd, NULL, NULL, &to, &room);
-		buf_put(out, str_make(part, sizeof(part) - room));
+		put_converted(out, str_make(part, sizeof(part) - room));
 	}
 	return 0;
 }

@@ -125,6 +125,12 @@ static const struct {
 	    true },
 	{ "utf-7", STR_INIT("A+ImIDkQ."), STR_INIT("A\xe2\x89\xa2\xce\x91."),
 	    true },
+	/* beyond Unicode: iconv makes octets that are no UTF-8 */
+	{ "ucs-4", STR_INIT("\x7f\xff\xff\xff\0\0\0a"),
+	    STR_INIT("\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+		     "\xef\xbf\xbd\xef\xbf\xbd"
+		     "a"),
+	    true },
 	{ "iso-2022-jp", STR_INIT("\033$BF|K\\\033(B."),
 	    STR_INIT("\xe6\x97\xa5\xe6\x9c\xac."), true },
 };
