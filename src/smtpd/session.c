@@ -38,10 +38,14 @@ void
 session_reply(
     struct smtp_session *s, int code, const char *enhanced, struct str text)
 {
+	/* errors, and STARTTLS: who then fails the handshake can say which
+	 * connection it was */
+	bool has_cid = code >= 400 || (code == 220 && s->verb == SMTP_STARTTLS);
+
 	if (s->state == ST_CLOSING)
 		return;
 	smtp_reply_put(
-	    &s->out, code, enhanced, text, code >= 400 ? s->opt->cid : STR(""));
+	    &s->out, code, enhanced, text, has_cid ? s->opt->cid : STR(""));
 	if (s->opt->on_reply != NULL)
 		s->opt->on_reply(s->opt->arg, s->verb, code, enhanced, text);
 	if (code == 421)

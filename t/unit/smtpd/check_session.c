@@ -249,7 +249,7 @@ static const struct {
 	    "250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\r\n" TAIL },
 	{ "STARTTLS forgets", SMTP_MX, 0, /* RFC 3207, 4.2 */
 	    HELO "STARTTLS\r\nMAIL FROM:<>\r\nSTARTTLS\r\n",
-	    HI HELLO "220 2.0.0 go ahead\r\n<tls>\r\n"
+	    HI HELLO "220 2.0.0 go ahead" CID "<tls>\r\n"
 		     "503 5.5.1 say EHLO first, and only one MAIL at a time" CID
 		     "503 5.5.1 already speaking TLS" CID },
 	{ "no STARTTLS", SMTP_MX, NOT, "STARTTLS\r\n",
