@@ -362,6 +362,8 @@ void mailbox_unlock(struct mailbox *);
 /* Append m->ops and apply them to the view; publishes. */
 int mailbox_append(struct mailbox *, uint16_t flags, bool bookkeeping,
     bool sync, struct err *);
+/* The view as the journal says, from nothing; then view_settle(). */
+int mailbox_load(struct mailbox *, struct err *);
 int mailbox_follow(struct mailbox *, struct err *);
 void mailbox_release(struct mailbox *);
 void mailbox_write_sizes(struct mailbox *);
@@ -378,6 +380,8 @@ struct cold {
 bool mailbox_cold(
     struct mailbox *, uint32_t uid, uint64_t rec, uint64_t nrec, struct cold *);
 bool row_cold(struct mailbox *, uint32_t row, struct cold *);
+/* Measure a size that is not known exactly. */
+void row_make_sure(struct mailbox *, uint32_t row);
 uint64_t stat_mtime(const struct stat *);
 void
 mailbox_log(struct mailbox *, int level, const char *event, const char *text);

@@ -1,0 +1,34 @@
+/*
+ * journal_int.h - what the files of the journal share: txn.c, pub.c,
+ * journal_repair.c, journal.c.
+ */
+#ifndef STORE_JOURNAL_INT_H
+#define STORE_JOURNAL_INT_H
+
+#include "service/store/store_int.h"
+
+#define READ_CHUNK (256 * 1024)
+
+/* ---- txn.c ---- */
+void
+journal_head_pack(char[JOURNAL_HEAD], const struct journal *, uint64_t ino);
+/* Whole length of what claims to stand at p, 0 if nothing can. */
+uint32_t txn_len(const char *p, uint64_t off, uint64_t room);
+/* All of it, CRC and footer checked; t->ops is borrowed from p. */
+bool
+txn_unpack(const struct journal *, const char *p, uint32_t len, struct txn *);
+/* Complete the head and the footer around the ops. */
+void txn_seal(struct journal *, struct ops *, const struct txn *);
+
+/* ---- pub.c ---- */
+void pub_read(struct journal *);
+
+/* ---- journal_repair.c ---- */
+/* Copy what can be saved into a new generation; the old stays as .bad */
+int journal_salvage(struct journal *, uint64_t size, struct err *);
+/* A writer died between its append and its publishing. */
+int journal_mend_pub(struct journal *, struct err *);
+/* After a failed sync: write and sync again what was not seen synced. */
+int journal_heal(struct journal *, struct err *);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * journal_repair - what the holder of byte 0 does about a journal that is
+ * not as it should be: damage, a writer that died, a sync that failed.
+ */
+#include "service/store/journal_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "system/fs/fs.h"
+
+#define DAMAGE_MAX (1u << 30) /* of a file searched for later blocks */
+
+bool
+journal_has_later(const struct journal *j, uint64_t size)
+{
+	uint64_t n = size - j->end, at, budget;
+	char *p;
+	ssize_t got;
+	bool found = false;
+	struct txn t;
+
+	if (n > DAMAGE_MAX)
+		return true;
+	p = xmalloc(n);
+	got = journal_pread(j, p, n, j->end);
+	n = got < 0 ? 0 : (uint64_t)got;
+	budget = 8 * n + 4096;
+	for (at = 8; at + TXN_HEAD + TXN_FOOT <= n && !found; at += 8) {
+		uint32_t len = txn_len(p + at, j->end + at, n - at);
+
+		if (len == 0)
+			continue;
+		/* a hostile file of nothing but heads costs bounded time */
+		if (len > budget) {
+			found = true;
+			break;
+		}
+		budget -= len;
+		found = txn_unpack(j, p + at, len, &t);
+	}
+	free(p);
+	return found;
+}
+
+/* Copy what can be saved into a new generation; the old file stays as .bad */
+struct salvage {
+	int fd;
+	uint32_t salt;
+	uint64_t size;
+};
+
+static int
+salvage_fill(void *arg, struct journal *to, struct err *e)
+{
+	struct salvage *s = arg;
+	struct journal from = {
+		.kind = to->kind, .fd = s->fd, .salt = s->salt
+	};
+	char *p = xmalloc(s->size);
+	ssize_t got = fs_pread_all(s->fd, p, s->size, 0);
+	uint64_t n = got < 0 ? 0 : (uint64_t)got, at = JOURNAL_HEAD;
+	uint64_t budget = 16 * n;
+	struct ops o;
+	struct txn t;
+	int rc = 0;
+
+	ops_init(&o);
+	while (rc == 0 && at + TXN_HEAD + TXN_FOOT <= n) {
+		uint32_t len = txn_len(p + at, at, n - at);
+
+		if (len == 0 || len > budget ||
+		    !txn_unpack(&from, p + at, len, &t)) {
+			budget -= len < budget ? len : budget;
+			at += 8;
+			continue;
+		}
+		ops_clear(&o);
+		buf_put(&o.b, t.ops);
+		o.n = t.nops;
+		rc = journal_append(to, &o, t.flags, t.modseq, &t.c, false, e);
+		at += len;
+	}
+	ops_release(&o);
+	free(p);
+	return rc;
+}
+
+int
+journal_salvage(struct journal *j, uint64_t size, struct err *e)
+{
+	struct salvage s = { dup(j->fd), j->salt, size };
+	struct journal_spec spec = { .kind = j->kind,
+		.uidvalidity = j->uidvalidity,
+		.modseq = 1,
+		.fill = salvage_fill,
+		.arg = &s };
+	int rc;
+
+	if (size > DAMAGE_MAX || s.fd == -1) {
+		if (s.fd != -1)
+			close(s.fd);
+		return err_set(e, ERR_PERM, "journal damaged at %llu",
+		    (unsigned long long)j->end);
+	}
+	memcpy(spec.mailboxid, j->mailboxid, 16);
+	if (step_unlink(j->dirfd, "journal.bad") == -1 && errno != ENOENT)
+		rc = err_sys(e, "remove journal.bad");
+	else if (step_link(j->dirfd, "journal", j->dirfd, "journal.bad") == -1)
+		rc = err_sys(e, "keep damaged journal");
+	else
+		rc = journal_create(j, &spec, e);
+	close(s.fd);
+	return rc;
+}
+
+/* A writer died between its append and its publishing. */
+int
+journal_mend_pub(struct journal *j, struct err *e)
+{
+	uint64_t from = j->pub_ok ? j->pub.end : j->end;
+	char *p;
+	ssize_t n;
+	int rc = 0;
+
+	if (from < j->end) {
+		/* A failed sync leaves pages that look written: write them
+		 * again before trusting the next sync. */
+		p = xmalloc(j->end - from);
+		n = journal_pread(j, p, j->end - from, from);
+		if (n < 0 || (uint64_t)n != j->end - from ||
+		    step_pwrite(j->fd, str_make(p, (size_t)n), from) == -1)
+			rc = err_sys(e, "write journal again");
+		free(p);
+	}
+	if (rc == 0 && step_sync_data(j->fd) == -1)
+		rc = err_sys(e, "sync journal");
+	return rc;
+}
+
+/*
+ * The kernel forgets about pages whose write failed: a later sync would
+ * succeed without them. So they are made dirty again first.
+ */
+int
+journal_heal(struct journal *j, struct err *e)
+{
+	uint64_t off = j->synced < JOURNAL_HEAD ? JOURNAL_HEAD : j->synced;
+	char *p = xmalloc(READ_CHUNK);
+	ssize_t n;
+	int rc = 0;
+
+	while (rc == 0 && off < j->end) {
+		size_t want =
+		    j->end - off < READ_CHUNK ? j->end - off : READ_CHUNK;
+
+		n = journal_pread(j, p, want, off);
+		if (n <= 0 ||
+		    step_pwrite(j->fd, str_make(p, (size_t)n), off) == -1)
+			rc = err_sys(e, "write journal again");
+		else
+			off += (uint64_t)n;
+	}
+	free(p);
+	if (rc == 0 && step_sync_data(j->fd) == -1)
+		rc = err_sys(e, "sync journal");
+	if (rc == 0) {
+		j->is_broken = false;
+		j->synced = j->end;
+	}
+	return rc;
+}
