@@ -1,33 +1,69 @@
 #!/bin/sh
-# A tree written by Debian's Dovecot, opened by Quire: UIDVALIDITY, UIDs,
-# flags, keywords, dates and bodies are the same; and again after Quire
-# changed it, to Dovecot.
+# Trees written by Debian's Dovecot, opened by Quire: UIDVALIDITY, UIDs,
+# flags, keywords, dates and bodies are the same, also when Dovecot has kept
+# the bodies compressed.
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
 . "$SRCDIR/t/lib/dovecot.sh"
 sh "$SRCDIR/t/lib/peers.sh" dovecot >/dev/null 2>&1
 dovecot_possible || skip_all "Dovecot cannot be run here (needs root and apt)"
 flow_init 15000
-as mkdir -p "$T/dv/home"
-dovecot_conf "$T/dv" "$T/Maildir" "$((P + 1))"
-ok "Dovecot starts" dovecot_start "$T/dv"
-ok "Dovecot makes the tree" as /usr/bin/python3 "$T/snapshot.py" \
-    "$((P + 1))" quire fill
-as /usr/bin/python3 "$T/snapshot.py" "$((P + 1))" quire \
-    >"$T/dovecot.txt"
-dovecot_stop
-flow_start --maildir "$T/Maildir" || { fail "server starts"; done_testing; exit 0; }
-as /usr/bin/python3 "$T/snapshot.py" "$IMAP" quire@localhost \
-    >"$T/quire.txt"
-is "there was something to compare" "$(grep -c uid "$T/dovecot.txt")" \
-    "$(grep -c uid "$T/quire.txt")"
-if cmp -s "$T/dovecot.txt" "$T/quire.txt"; then
-	pass "Quire shows what Dovecot showed"
-else
-	fail "Quire shows what Dovecot showed"
-	diag "$(diff "$T/dovecot.txt" "$T/quire.txt" | head -40)"
-fi
-like "subscriptions came along" "$(curl -s "imap://127.0.0.1:$IMAP/" \
-    -X 'LSUB "" *' -u quire@localhost:quirequire)" 'Archive/2024'
+
+snapshot() { as /usr/bin/python3 "$T/snapshot.py" "$@"; }
+
+# adopt_dovecot CASE: fill by Dovecot, look with both
+adopt_dovecot() {
+	as mkdir -p "$T/$1/home"
+	dovecot_conf "$T/$1" "$T/$1/Maildir" "$((P + 1))"
+	ok "$1: Dovecot starts" dovecot_start "$T/$1"
+	ok "$1: Dovecot makes the tree" snapshot "$((P + 1))" quire fill
+	snapshot "$((P + 1))" quire >"$T/$1/dovecot.txt"
+	dovecot_stop
+	D="$T/$1/server"
+	flow_start --maildir "$T/$1/Maildir" || {
+		fail "$1: server starts"
+		return
+	}
+	snapshot "$IMAP" quire@localhost >"$T/$1/quire.txt"
+	is "$1: there was something to compare" \
+	    "$(grep -c uid "$T/$1/dovecot.txt")" "$(grep -c uid "$T/$1/quire.txt")"
+	if cmp -s "$T/$1/dovecot.txt" "$T/$1/quire.txt"; then
+		pass "$1: Quire shows what Dovecot showed"
+	else
+		fail "$1: Quire shows what Dovecot showed"
+		diag "$(diff "$T/$1/dovecot.txt" "$T/$1/quire.txt" | head -40)"
+	fi
+	like "$1: subscriptions came along" "$(curl -s "imap://127.0.0.1:$IMAP/" \
+	    -X 'LSUB "" *' -u quire@localhost:quirequire)" 'Archive/2024'
+}
+
+# first_octets CASE: of the files in its INBOX, in hex
+first_octets() {
+	for f in "$T/$1"/Maildir/cur/*; do od -An -tx1 -N4 "$f"; done | sort -u
+}
+
+adopt_dovecot plain
 flow_stop
+
+for save in gz zstd; do
+	DOVECOT_SAVE=$save
+	adopt_dovecot "$save"
+	case $save in gz) magic='1f 8b 08' ;; *) magic='28 b5 2f fd' ;; esac
+	like "$save: the files are compressed" "$(first_octets $save)" "^ $magic"
+	is "$save: all of them" "$(first_octets $save | grep -cv "^ $magic")" 0
+	# partial fetches, a command each, of the long one
+	is "$save: a part of a long message" "$(curl -s \
+	    "imap://127.0.0.1:$IMAP/Sent/;UID=1/;SECTION=TEXT/;PARTIAL=600000.20" \
+	    -u quire@localhost:quirequire | wc -c)" 20
+	# the directory of the first one
+	f=$(find "$T/$save/Maildir/cur" -type f | sort | head -n 1)
+	truncate -s 20 "$f"
+	out=$(curl -sv "imap://127.0.0.1:$IMAP/INBOX;UID=1/" \
+	    -u quire@localhost:quirequire 2>&1)
+	like "$save: a damaged file is refused" "$out" 'NO .*damaged'
+	like "$save: others are served" "$(curl -s \
+	    "imap://127.0.0.1:$IMAP/INBOX;UID=2/" \
+	    -u quire@localhost:quirequire)" 'body 1'
+	flow_stop
+done
 done_testing

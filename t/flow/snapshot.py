@@ -20,6 +20,8 @@ if len(sys.argv) > 3:
             flags = ["", r"(\Seen)", r"(\Flagged \Answered)", "(work $Label1)", r"(\Seen private)"][i % 5]
             body = ("From: a%d@b.example\r\nSubject: %s %d\r\n\r\nbody %d\r\n" % (i, box, i, i)).encode()
             M.append(box, flags, '"%02d-Mar-2023 10:11:12 +0200"' % (i + 1), body)
+    text = b"".join(b"%d %d long\r\n" % (i, i * 2654435761 % 2**32) for i in range(40000))
+    M.append("Sent", r"(\Seen)", '"07-Apr-2023 10:11:12 +0200"', b"Subject: long\r\n\r\n" + text)
     M.select("INBOX")
     M.store("3,7", "+FLAGS", r"(\Deleted)")
     M.expunge()  # so that UIDs have gaps

@@ -3,6 +3,7 @@
 #   dovecot_start DIR               starts it (DOVECOT_PID)
 #   dovecot_stop
 #   dovecot_run DIR PROGRAM ARG..   doveadm, dovecot-lda with that configuration
+# DOVECOT_LAYOUT (fs) and DOVECOT_SAVE (gz, zstd) change how mail is kept.
 # User quire, password quirequire. Needs `as` of flow.sh.
 DOVE=${PEERS:-$SRCDIR/build/peers}
 
@@ -56,6 +57,10 @@ userdb {
   driver = static
   args = uid=$_u gid=$_u home=$1/home
 }
+${DOVECOT_SAVE:+mail_plugins = zlib
+plugin {
+  zlib_save = $DOVECOT_SAVE
+}}
 service imap-login {
   chroot =
   inet_listener imap {

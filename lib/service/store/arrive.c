@@ -85,7 +85,7 @@ arrival_measure(struct mailbox *m, struct arrival *a)
 	    a->dir == 1 ? m->newfd : m->curfd, a->file, O_RDONLY, 0);
 	if (fd == -1)
 		return;
-	a->is_unsure = !msgfile_measure(fd, false, &a->size);
+	a->is_unsure = !msgfile_measure_once(fd, false, &a->size);
 	close(fd);
 }
 

@@ -87,7 +87,7 @@ row_make_sure(struct mailbox *m, uint32_t row)
 
 	if (fd == -1)
 		return;
-	if (msgfile_measure(fd, (m->v.st[row] & ST_RAW) != 0, &size)) {
+	if (msgfile_measure_once(fd, (m->v.st[row] & ST_RAW) != 0, &size)) {
 		if (m->v.size[row] != size)
 			view_set_size(&m->v, row, size);
 		m->v.st[row] &= ~ST_UNSURE;

@@ -19,6 +19,7 @@
 
 #include "base/date.h"
 #include "base/xalloc.h"
+#include "service/store/packed_int.h"
 #include "system/fs/fs.h"
 
 struct item {
@@ -159,6 +160,19 @@ copy_bytes(struct mailbox *dst, int from, const char *name, struct err *e)
 	return rc;
 }
 
+/* Of a packed file S= would have to tell its contents, and of one never
+ * measured W= is not known; without them nobody is misled. */
+static void
+add_sizes(struct item *it, int fd, const struct stat *st)
+{
+	bool is_packed =
+	    (it->add.bits & ADD_RAW) == 0 && packed_sniff(fd) != PACKED_NOT;
+	bool is_unsure = (it->add.bits & ADD_UNSURE) != 0;
+
+	name_add_sizes(it->name, is_packed ? 0 : (uint64_t)st->st_size,
+	    is_unsure ? 0 : it->add.size);
+}
+
 static int
 link_one(struct copy *c, struct item *it, struct err *e)
 {
@@ -176,7 +190,7 @@ link_one(struct copy *c, struct item *it, struct err *e)
 			close(fd);
 		return rc;
 	}
-	name_add_sizes(it->name, (uint64_t)st.st_size, it->add.size);
+	add_sizes(it, fd, &st);
 	it->add.fn = view_want_fn(&dst->v, it->add.flags, it->kw, 0);
 	if (!name_with_info(name, str_from(it->name), it->add.fn, STR(""))) {
 		close(fd);

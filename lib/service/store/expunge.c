@@ -192,6 +192,7 @@ mailbox_bury(struct mailbox *m, unsigned n, struct err *e)
 
 	if (m->v.ngone == 0 || m->j.readonly)
 		return 0;
+	msgfile_free(&m->kept); /* open, a file keeps its room */
 	if (n > MIRROR_BATCH)
 		n = MIRROR_BATCH;
 	if (mailbox_expfd(m, e) == -1 ||

@@ -18,6 +18,7 @@
 
 #include "base/date.h"
 #include "base/xalloc.h"
+#include "service/store/packed_int.h"
 #include "service/store/store_int.h"
 #include "system/fs/fs.h"
 
@@ -238,6 +239,10 @@ incoming_finish(struct incoming *in, struct err *e)
 		in->holds_cr = false;
 	}
 	if (flush(in, e) == -1)
+		return -1;
+	/* a text that begins like a packed file must not be unpacked */
+	if (!in->is_raw && packed_sniff(in->fd) != PACKED_NOT &&
+	    become_raw(in, e) == -1)
 		return -1;
 	/* other servers show a file's mtime as the date of arrival */
 	ts[0].tv_sec = ts[1].tv_sec = (time_t)in->opts.internaldate;

@@ -112,6 +112,7 @@ mailbox_release(struct mailbox *m)
 	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (*fds[i] != -1)
 			close(*fds[i]);
+	msgfile_free(&m->kept);
 	view_release(&m->v);
 	ops_release(&m->ops);
 	ranges_release(&m->recent);

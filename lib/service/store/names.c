@@ -212,8 +212,13 @@ name_add_sizes(char name[NAME_LEN + 1], uint64_t size, uint64_t wsize)
 {
 	size_t n = strlen(name);
 
-	snprintf(name + n, NAME_LEN + 1 - n, ",S=%llu,W=%llu",
-	    (unsigned long long)size, (unsigned long long)wsize);
+	if (size != 0)
+		snprintf(name + n, NAME_LEN + 1 - n, ",S=%llu",
+		    (unsigned long long)size);
+	n += strlen(name + n);
+	if (wsize != 0)
+		snprintf(name + n, NAME_LEN + 1 - n, ",W=%llu",
+		    (unsigned long long)wsize);
 }
 
 bool

@@ -78,6 +78,7 @@ int name_cmp(const struct name *, const struct name *);
 void name_make(char out[NAME_LEN + 1], const char *hostname, bool is_copy);
 /* The order's token in place of the random part. */
 void name_set_token(char *name, uint64_t token);
+/* 0: not known, left out */
 void name_add_sizes(char name[NAME_LEN + 1], uint64_t size, uint64_t wsize);
 /* base + ":2," + letters; extra letters are merged in order */
 bool name_with_info(
@@ -346,6 +347,7 @@ struct mailbox {
 	int watchfd;
 	bool expunged_here;
 	bool must_scan;	       /* a file was not where it should be */
+	struct msgfile *kept;  /* the last large one read (msgfile.c) */
 	uint64_t searched_end; /* a search for this UID found nothing */
 	uint32_t searched_uid;
 };
@@ -391,8 +393,10 @@ mailbox_log(struct mailbox *, int level, const char *event, const char *text);
 int row_open(struct mailbox *, uint32_t row);
 /* The same, looking only where it should be. */
 int row_open_likely(struct mailbox *, uint32_t row);
-/* Octets with CRLF line ends; false on a read error. */
-bool msgfile_measure(int fd, bool is_raw, uint64_t *size);
+/* Octets with CRLF line ends. false: it cannot be read, ERR_PERM if never. */
+bool msgfile_measure(int fd, bool is_raw, uint64_t *size, struct err *);
+/* The same; what can never be read counts as it lies there. */
+bool msgfile_measure_once(int fd, bool is_raw, uint64_t *size);
 
 /* ---- scan.c, mirror.c ---- */
 bool scan_is_due(struct mailbox *);

@@ -16,6 +16,7 @@
 
 #include "base/date.h"
 #include "base/xalloc.h"
+#include "service/store/packed_int.h"
 #include "system/fs/fs.h"
 
 #define STILL_TRIES 10
@@ -425,19 +426,32 @@ judge_twins(struct files *f)
 
 /* ---- each file ---- */
 
+/* S= of a compressed file tells its contents. */
+static bool
+is_packed(struct files *f, const char *file, uint32_t dir)
+{
+	int fd = fs_open_file(dirfd_of(f, dir), file, O_RDONLY, 0);
+	bool yes = fd != -1 && packed_sniff(fd) != PACKED_NOT;
+
+	if (fd != -1)
+		close(fd);
+	return yes;
+}
+
 static void
-check_size(struct files *f, const char *file, uint32_t row,
+check_size(struct files *f, const char *file, uint32_t dir, uint32_t row,
     const struct name *n, const struct stat *st)
 {
 	const struct view *v = &f->b->m.v;
+	bool differs = n->size != 0 && n->size != (uint64_t)st->st_size;
 
-	if (n->size != 0 && n->size != (uint64_t)st->st_size)
+	if (differs && (n->is_ours || !is_packed(f, file, dir)))
 		verify_found(f->v, n->is_ours ? VERIFY_ERROR : VERIFY_NOTE,
 		    n->is_ours ? "size" : "size-name", v->uid[row], file,
 		    n->is_ours ?
 			"%lld octets, not what S= says: the file was changed; "
 			"restore it from a backup" :
-			"%lld octets, not what S= says: compressed, or edited",
+			"%lld octets, not what S= says: edited",
 		    (long long)st->st_size);
 	if (n->is_ours && n->wsize != 0 && n->wsize != v->size[row])
 		verify_found(f->v, VERIFY_ERROR, "vsize", v->uid[row], file,
@@ -451,13 +465,17 @@ check_contents(struct files *f, const char *file, uint32_t dir, uint32_t row,
 {
 	const struct view *v = &f->b->m.v;
 	int fd = fs_open_file(dirfd_of(f, dir), file, O_RDONLY, 0);
+	struct err e = { 0 };
 	uint64_t size;
 
 	if (fd == -1 && errno == ENOENT)
 		return;
-	if (fd == -1 || !msgfile_measure(fd, (v->st[row] & ST_RAW) != 0, &size))
+	if (fd == -1)
+		err_sys(&e, "open");
+	if (fd == -1 ||
+	    !msgfile_measure(fd, (v->st[row] & ST_RAW) != 0, &size, &e))
 		verify_found(f->v, VERIFY_ERROR, "unreadable", v->uid[row],
-		    file, "%s", strerror(errno));
+		    file, "%s", e.text);
 	else if ((v->st[row] & ST_UNSURE) == 0 && size != v->size[row])
 		verify_found(f->v, n->is_ours ? VERIFY_ERROR : VERIFY_WARNING,
 		    "vsize", v->uid[row], file,
@@ -484,7 +502,7 @@ check_file(struct files *f, const char *file, uint32_t dir, uint64_t ino)
 	    fstatat(dirfd_of(f, dir), file, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return;
 	verify_owner(f->v, f->b->m.v.uid[row], file, &st, f->b->owner, 0400);
-	check_size(f, file, row, &n, &st);
+	check_size(f, file, dir, row, &n, &st);
 	if (f->v->opts->deep)
 		check_contents(f, file, dir, row, &n);
 }
