@@ -55,8 +55,9 @@ for save in gz zstd; do
 	is "$save: a part of a long message" "$(curl -s \
 	    "imap://127.0.0.1:$IMAP/Sent/;UID=1/;SECTION=TEXT/;PARTIAL=600000.20" \
 	    -u quire@localhost:quirequire | wc -c)" 20
-	# the directory of the first one
-	f=$(find "$T/$save/Maildir/cur" -type f | sort | head -n 1)
+	# the first message has the oldest date
+	f=$(find "$T/$save/Maildir/cur" -type f -printf '%T@ %p\n' | sort -n |
+	    head -n 1 | cut -d ' ' -f 2)
 	truncate -s 20 "$f"
 	out=$(curl -sv "imap://127.0.0.1:$IMAP/INBOX;UID=1/" \
 	    -u quire@localhost:quirequire 2>&1)

@@ -57,10 +57,6 @@ userdb {
   driver = static
   args = uid=$_u gid=$_u home=$1/home
 }
-${DOVECOT_SAVE:+mail_plugins = zlib
-plugin {
-  zlib_save = $DOVECOT_SAVE
-}}
 service imap-login {
   chroot =
   inet_listener imap {
@@ -84,6 +80,12 @@ service auth {
 }
 service auth-worker {
   user = flow
+}
+C
+	[ -z "${DOVECOT_SAVE-}" ] || cat >>"$1/dovecot.conf" <<C
+mail_plugins = zlib
+plugin {
+  zlib_save = $DOVECOT_SAVE
 }
 C
 	# Dovecot wants names for its users; an unprivileged uid has none here
