@@ -353,6 +353,7 @@ imap_session_run(const struct imap_start *start)
 	struct account_opts opts = { .hostname = start->hostname,
 		.fast_sync = start->is_fast_sync,
 		.readonly = start->is_readonly,
+		.exports = (enum account_export)start->exports,
 		.log = start->log };
 	struct session s;
 	struct imap_event e;

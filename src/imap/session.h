@@ -39,6 +39,7 @@ struct imap_start {
 	const char *hostname; /* for Maildir names; NULL: gethostname() */
 	bool is_tls;
 	bool is_readonly, is_fast_sync; /* as in struct account_opts */
+	int exports;			/* enum account_export */
 	/* Tag of the LOGIN or AUTHENTICATE that the session itself answers
 	 * with OK [CAPABILITY ..]; empty: greet with PREAUTH. */
 	struct str tag;

@@ -19,6 +19,7 @@
 static struct {
 	char hostname[256];
 	bool fast;
+	int exports;
 	uint64_t write_ms, message_size;
 } inherited = { .hostname = "localhost", .write_ms = 30000 };
 
@@ -36,6 +37,7 @@ imap_prepare(struct daemon *d)
 		str_copy(c->hostname, inherited.hostname,
 		    sizeof(inherited.hostname));
 		inherited.fast = c->sync_fast;
+		inherited.exports = c->exports;
 		inherited.write_ms = c->limits.write_ms;
 		inherited.message_size = c->limits.message_size;
 	}
@@ -122,6 +124,7 @@ imap_work(const struct nursery_job *job)
 		.login = job->login,
 		.hostname = inherited.hostname,
 		.is_fast_sync = inherited.fast,
+		.exports = inherited.exports,
 		.log = session_log };
 	struct imap_limits limits = imap_limits_default;
 	struct msg_handover h;

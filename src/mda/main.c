@@ -14,13 +14,15 @@
 static struct {
 	char hostname[256];
 	bool fast;
+	enum account_export exports;
 } inherited = { .hostname = "localhost" };
 
 void
-mda_settings(char *hostname, size_t size, bool *fast)
+mda_settings(struct account_opts *o)
 {
-	str_copy(str_from(inherited.hostname), hostname, size);
-	*fast = inherited.fast;
+	o->hostname = inherited.hostname;
+	o->fast_sync = inherited.fast;
+	o->exports = inherited.exports;
 }
 
 static void
@@ -37,6 +39,7 @@ prepare(struct daemon *d)
 		str_copy(c->hostname, inherited.hostname,
 		    sizeof(inherited.hostname));
 		inherited.fast = c->sync_fast;
+		inherited.exports = (enum account_export)c->exports;
 	}
 	config_free(&c);
 	conf_errors_release(&errors);

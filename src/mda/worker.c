@@ -18,8 +18,6 @@ struct worker {
 	int chan;
 	struct account *account;
 	struct mailbox *inbox;
-	char hostname[256];
-	bool fast;
 	struct deliver_job jobs[DELIVER_BATCH];
 	char recv_buf[IPC_MAX];
 };
@@ -36,10 +34,9 @@ store_log(int level, const char *event, const char *text)
 static int
 open_store(struct worker *w, int dir, struct err *e)
 {
-	const struct account_opts opts = {
-		.hostname = w->hostname, .fast_sync = w->fast, .log = store_log
-	};
+	struct account_opts opts = { .log = store_log };
 
+	mda_settings(&opts);
 	if (w->account == NULL &&
 	    account_open(&w->account, dir, &opts, e) == -1) {
 		w->account = NULL;
@@ -144,7 +141,6 @@ mda_work(const struct nursery_job *job)
 
 	log_set_prog("quire-mda");
 	w->chan = job->chan;
-	mda_settings(w->hostname, sizeof(w->hostname), &w->fast);
 	while (!closed) {
 		size_t n = 0, i;
 		int ready = poll(&p, 1, IDLE_MS);
@@ -164,6 +160,8 @@ mda_work(const struct nursery_job *job)
 			deliver_commit(w->inbox, w->jobs, n);
 		for (i = 0; i < n; i++)
 			answer(w, &w->jobs[i]);
+		if (w->inbox != NULL)
+			mailbox_export(w->inbox);
 		reopen_after_failure(w, n);
 	}
 	mailbox_close(&w->inbox);

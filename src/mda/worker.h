@@ -2,13 +2,11 @@
 #ifndef MDA_WORKER_H
 #define MDA_WORKER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
+#include "service/store/account.h"
 #include "system/daemon/nursery.h"
 
 int mda_work(const struct nursery_job *);
 /* What the workers inherit from the configuration. */
-void mda_settings(char *hostname, size_t size, bool *fast);
+void mda_settings(struct account_opts *);
 
 #endif

@@ -449,7 +449,8 @@ closes(void)
 static bool
 opens(int rootfd)
 {
-	struct account_opts o = { .hostname = "h" };
+	struct account_opts o = { .hostname = "h",
+		.exports = ACCOUNT_EXPORT_DOVECOT };
 
 	if (account_open(&acc, rootfd, &o, NULL) == -1 &&
 	    account_open(&acc, rootfd, &o, NULL) == -1)
@@ -633,7 +634,9 @@ static const char *
 check(int rootfd)
 {
 	static char text[4200], found[1000], want[1000];
-	struct account_opts o = { .hostname = "h", .log = say };
+	struct account_opts o = {
+		.hostname = "h", .log = say, .exports = ACCOUNT_EXPORT_DOVECOT
+	};
 	struct account *a;
 	struct model real = { 0 };
 	const struct mailbox_info *info;

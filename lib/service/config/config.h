@@ -70,6 +70,7 @@ struct config {
 	bool error_localparts;	/* features of a test server */
 	bool is_single_user;	/* localserve: everything is one uid */
 	bool sync_fast;
+	int exports;	  /* EXPORTS_* */
 	bool is_snapshot; /* addresses are in normal form already */
 	struct config_limits limits;
 	struct config_listener *listeners;
@@ -82,6 +83,8 @@ struct config {
 	size_t index_size;
 	struct arena arena;
 };
+/* as enum account_export of the store has them */
+enum { EXPORTS_AUTO, EXPORTS_NONE, EXPORTS_DOVECOT };
 enum { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
 
 /* NULL on any error; they are in *errors. dirfd: the directory with

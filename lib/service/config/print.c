@@ -109,6 +109,7 @@ config_print(struct buf *b, const struct config *c)
 {
 	static const char *const levels[] = { "error", "warn", "info", "debug",
 		"trace", "traceauth", "tracedata" };
+	static const char *const exports[] = { "auto", "none", "dovecot" };
 	const struct config_domain *d;
 	const struct config_account *a;
 	size_t i;
@@ -125,6 +126,7 @@ config_print(struct buf *b, const struct config *c)
 	put_bool(b, 0, "error-localparts", c->error_localparts);
 	put_bool(b, 0, "single-user", c->is_single_user);
 	put_bool(b, 0, "sync-fast", c->sync_fast);
+	put(b, 0, "export", str_from(exports[c->exports]));
 	if (c->tls_key.n > 0) {
 		buf_puts(b, "tls {\n");
 		put(b, 1, "certificate", c->tls_certificate);

@@ -9,6 +9,7 @@
 static const char *const log_targets[] = { "stderr", "syslog", "file", NULL };
 static const char *const log_levels[] = { "error", "warn", "info", "debug",
 	"trace", "traceauth", "tracedata", NULL };
+static const char *const exports[] = { "auto", "none", "dovecot", NULL };
 static const char *const sources[] = { "own", "system", NULL };
 
 /* clang-format off */
@@ -238,6 +239,7 @@ static const struct conf_row rows[] = {
 	{ "error-localparts", CONF_BOOL,  C(error_localparts) },
 	{ "single-user",      CONF_BOOL,  C(is_single_user) },
 	{ "sync-fast",	      CONF_BOOL,  C(sync_fast) },
+	{ "export",	      CONF_WORD,  C(exports), .words = exports },
 	{ "tls",	      CONF_BLOCK, .block = tls_block },
 	{ "users",	      CONF_BLOCK, .block = users_block },
 	{ "limits",	      CONF_BLOCK, .block = limits_block },

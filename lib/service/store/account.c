@@ -129,6 +129,7 @@ account_append(struct account *a, bool sync, struct err *e)
 			rc = err_set(e, ERR_PERM, "account journal refused");
 		journal_publish(&a->j, &none, 0, 0);
 		a->list_ok = false;
+		a->is_tree_changed = true;
 	}
 	ops_clear(&a->ops);
 	return rc;
@@ -239,6 +240,7 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 		goto fail;
 	if (!opts->readonly)
 		account_keep_reserve(a);
+	account_choose_exports(a);
 	*out = a;
 	return 0;
 fail:
@@ -266,6 +268,8 @@ account_close(struct account **ap)
 	if (a == NULL)
 		return;
 	*ap = NULL;
+	account_export_state(a, 0, NULL); /* else by who closes it next */
+	maildirsize_write(a, NULL);
 	journal_release(&a->j);
 	tree_release(&a->tree);
 	ops_release(&a->ops);
@@ -299,6 +303,8 @@ account_refresh(struct account *a, struct err *e)
 	rc = account_recover(a, e);
 	if (rc == 0)
 		rc = account_scan(a, e);
+	if (rc == 0)
+		rc = subscriptions_import(a, e);
 	account_unlock(a);
 	return rc;
 }

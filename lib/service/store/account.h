@@ -45,10 +45,18 @@ enum account_result {
 	ACCOUNT_ERROR,
 };
 
+/* For going back to Dovecot: dovecot-uidlist, subscriptions and others. */
+enum account_export {
+	ACCOUNT_EXPORT_AUTO, /* where there is a dovecot-uidlist */
+	ACCOUNT_EXPORT_NONE,
+	ACCOUNT_EXPORT_DOVECOT,
+};
+
 struct account_opts {
 	const char *hostname; /* for Maildir names */
 	bool fast_sync;	      /* store.md 4.2 "fast"; default posix */
 	bool readonly;	      /* write nothing at all */
+	enum account_export exports;
 	/* Called with one line when something is worth a log entry; may be
 	 * NULL. Level: 0 error, 1 warning, 2 info. */
 	void (*log)(int level, const char *event, const char *text);

@@ -21,38 +21,10 @@
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
-#define DOTLOCK	      "dovecot-uidlist.lock"
-#define DOTLOCK_MS    5000
-#define DOTLOCK_STALE 120  /* seconds, as Dovecot has it */
-#define ADDS_PER_TXN  1000 /* the file appears whole: any number will do */
+#define DOTLOCK_MS   5000
+#define ADDS_PER_TXN 1000 /* the file appears whole: any number will do */
 
 /* ---- one mailbox ---- */
-
-static int
-take_dotlock(int dirfd, struct err *e)
-{
-	int64_t until = date_mono_ms() + DOTLOCK_MS;
-	struct stat st;
-	int fd;
-
-	for (;;) {
-		fd = step_creat(dirfd, DOTLOCK, 0600);
-		if (fd != -1) {
-			close(fd);
-			return 0;
-		}
-		if (errno != EEXIST)
-			return err_sys(e, "create " DOTLOCK);
-		if (fstatat(dirfd, DOTLOCK, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    date_now() - st.st_mtim.tv_sec > DOTLOCK_STALE) {
-			unlinkat(dirfd, DOTLOCK, 0);
-			continue;
-		}
-		if (date_mono_ms() > until)
-			return err_set(e, ERR_TEMP, DOTLOCK " is held");
-		usleep(20000);
-	}
-}
 
 struct adoption {
 	struct mailbox *m;
@@ -254,13 +226,14 @@ int
 adopt_mailbox(struct mailbox *m, uint32_t uidvalidity,
     const uint8_t mailboxid[16], struct err *e)
 {
+	struct dotlock lock = { .fd = -1 };
 	struct stat st;
-	bool theirs =
-	    fstatat(m->dirfd, "dovecot-uidlist", &st, AT_SYMLINK_NOFOLLOW) == 0;
+	bool theirs = fstatat(m->dirfd, UIDLIST, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	int rc = -1;
 
 	/* never wait for it while holding our own lock */
-	if (theirs && take_dotlock(m->dirfd, e) == -1)
+	if (theirs &&
+	    dotlock_take(&lock, m->dirfd, UIDLIST_LOCK, DOTLOCK_MS, e) == -1)
 		return -1;
 	if (journal_open_lock(&m->j, e) == 0 &&
 	    fs_lock(m->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == 0) {
@@ -270,7 +243,6 @@ adopt_mailbox(struct mailbox *m, uint32_t uidvalidity,
 			 adopt_locked(m, uidvalidity, mailboxid, e);
 		fs_unlock(m->j.lockfd, LOCK_WRITER);
 	}
-	if (theirs)
-		unlinkat(m->dirfd, DOTLOCK, 0);
+	dotlock_drop(&lock);
 	return rc;
 }

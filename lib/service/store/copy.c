@@ -278,6 +278,15 @@ pack_adds(struct copy *c, struct copy_result *r, struct err *e)
 	return 0;
 }
 
+static void
+note_sizes(const struct copy *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		maildirsize_filed(c->dst->account, c->v[i].name);
+}
+
 static int
 check(struct mailbox *dst, struct err *e)
 {
@@ -317,6 +326,8 @@ mailbox_copy(struct mailbox *src, struct mailbox *dst,
 	}
 	if (rc == -1)
 		unlink_all(&c);
+	else
+		note_sizes(&c);
 	fs_unlock(dst->j.lockfd, LOCK_REGISTER);
 done:
 	if (rc == -1)
@@ -498,6 +509,7 @@ mailbox_move(struct mailbox *src, struct mailbox *dst,
 		unlink_all(&c);
 	fs_unlock(dst->j.lockfd, LOCK_REGISTER);
 	if (rc == 0) {
+		note_sizes(&c);
 		src->expunged_here = true;
 		mailbox_bury(src, MIRROR_NOW, NULL);
 	}

@@ -135,15 +135,21 @@ bool
 bury_name(struct mailbox *m, int dirfd, const char *from, uint32_t uid)
 {
 	char to[16];
+	struct stat st;
+	bool ok;
 
 	uid_name(uid, to);
-	if (step_rename(dirfd, from, m->expfd, to) == 0)
-		return true;
-	if (errno != EEXIST)
+	ok = step_rename(dirfd, from, m->expfd, to) == 0;
+	if (!ok && errno != EEXIST)
 		return false;
 	/* an earlier stop between link and unlink, or a second name */
-	return step_unlink(m->expfd, to) == 0 &&
-	       step_rename(dirfd, from, m->expfd, to) == 0;
+	if (!ok)
+		ok = step_unlink(m->expfd, to) == 0 &&
+		     step_rename(dirfd, from, m->expfd, to) == 0;
+	if (ok && m->account->owed.is_kept &&
+	    fstatat(m->expfd, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		maildirsize_add(m->account, -(int64_t)st.st_size, -1);
+	return ok;
 }
 
 /*

@@ -71,8 +71,12 @@ mailbox_keyword_define(
 		return err_set(e, ERR_PERM, "not a keyword");
 	if (mailbox_lock(m, e) == -1)
 		return -1;
+	/* Others may have given out the next letter. A list that is not the
+	 * one we wrote is taken in first. */
+	keywords_read(m->dirfd, &m->v, &m->ops);
+	rc = mailbox_append(m, TXN_FOREIGN, true, false, e);
 	/* somebody else may have defined it meanwhile */
-	if ((at = mailbox_keyword_bit(m, name)) < 0) {
+	if (rc == 0 && (at = mailbox_keyword_bit(m, name)) < 0) {
 		if (m->v.nkeywords == STORE_MAX_KEYWORDS)
 			rc = err_set(e, ERR_PERM, "all %d keywords in use",
 			    STORE_MAX_KEYWORDS);

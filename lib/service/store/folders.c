@@ -267,6 +267,7 @@ finish_delete(struct account *a, const struct node *node, struct err *e)
 			errno != ENOENT) ||
 		    step_sync(a->rootfd) == -1)
 			return err_sys(e, "delete folder %s", dir);
+		maildirsize_recount(a);
 	}
 	op_begin(&a->ops, OP_MBOXGONE, 0);
 	op_bytes(&a->ops, str_make((const char *)node->id, 16));

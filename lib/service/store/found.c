@@ -15,8 +15,6 @@
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
-#define SUBS_MAX (4u << 20)
-
 static const struct {
 	const char *name;
 	unsigned use;
@@ -120,60 +118,60 @@ found_new(struct account *a, struct err *e)
 
 /* ---- subscriptions of others ---- */
 
-/*
- * One as it stands in a file: modified UTF-7 or UTF-8, '.' between levels,
- * with Courier below "INBOX.".
- */
-static void
-subscribe_line(struct account *a, struct str line, bool is_courier)
+bool
+subs_name(struct str line, bool is_courier, char out[STORE_MAX_NAME + 1])
 {
-	char norm[STORE_MAX_NAME + 1];
 	const char *why;
 	struct buf dir, name;
+	bool ok;
 
 	line = str_trim(line);
 	if (is_courier && str_starts(line, STR("INBOX.")))
 		line = str_sub(line, 6, line.n);
 	if (line.n == 0 || line.n > STORE_MAX_NAME)
-		return;
+		return false;
 	buf_init(&dir, 2 * STORE_MAX_NAME);
 	buf_init(&name, 4 * STORE_MAX_NAME);
 	buf_putc(&dir, '.');
 	buf_put(&dir, line);
-	if (folder_from_dir(buf_str(&dir), &name) &&
-	    account_normalize(buf_str(&name), norm, &why))
-		pack_sub(&a->ops, str_from(norm));
+	ok = folder_from_dir(buf_str(&dir), &name) &&
+	     account_normalize(buf_str(&name), out, &why);
 	buf_release(&dir);
 	buf_release(&name);
+	return ok;
 }
 
-/* "V\t2": levels by TAB */
-static void
-tabs_to_dots(struct buf *b)
+bool
+subs_read(int rootfd, const char *file, struct buf *b)
 {
 	size_t i;
 
-	for (i = 0; i < b->n; i++)
-		if (b->p[i] == '\t')
-			b->p[i] = '.';
+	if (fs_read_file(rootfd, file, b, NULL) == -1)
+		return false;
+	/* version 2: levels by TAB */
+	if (str_starts(buf_str(b), STR("V\t2\n"))) {
+		buf_consume(b, 4);
+		for (i = 0; i < b->n; i++)
+			if (b->p[i] == '\t')
+				b->p[i] = '.';
+	}
+	return true;
 }
 
 static bool
 subscribe_file(struct account *a, const char *file, bool is_courier)
 {
+	char name[STORE_MAX_NAME + 1];
 	struct buf b;
 	struct str text, line;
 	bool ok;
 
 	buf_init(&b, SUBS_MAX);
-	ok = fs_read_file(a->rootfd, file, &b, NULL) == 0;
-	if (ok && str_starts(buf_str(&b), STR("V\t2\n"))) {
-		buf_consume(&b, 4);
-		tabs_to_dots(&b);
-	}
+	ok = subs_read(a->rootfd, file, &b);
 	for (text = buf_str(&b); ok && text.n > 0;) {
 		str_cut(&text, '\n', &line);
-		subscribe_line(a, line, is_courier);
+		if (subs_name(line, is_courier, name))
+			pack_sub(&a->ops, str_from(name));
 	}
 	buf_release(&b);
 	return ok;

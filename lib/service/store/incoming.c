@@ -499,8 +499,10 @@ mailbox_commit(struct mailbox *m, struct incoming **in, size_t n,
 	if (rc == -1)
 		put_back(m, in, n);
 	else
-		for (i = 0; i < n; i++)
+		for (i = 0; i < n; i++) {
 			in[i]->is_filed = true;
+			maildirsize_filed(m->account, in[i]->name);
+		}
 	fs_unlock(m->j.lockfd, LOCK_REGISTER);
 	return rc;
 }

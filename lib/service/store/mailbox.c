@@ -137,6 +137,7 @@ mailbox_close(struct mailbox **mp)
 		while (mailbox_bury(m, MIRROR_BATCH, NULL) > 0)
 			;
 		mailbox_write_sizes(m);
+		mailbox_export_state(m, EXPORT_NOW, NULL);
 		if (m->expunged_here)
 			mailbox_purge(m);
 	}

@@ -83,6 +83,12 @@ uint32_t mailbox_seq_at_least(struct mailbox *, uint32_t uid);
 uint32_t mailbox_first_unseen(struct mailbox *); /* number, 0 if none */
 bool mailbox_is_readonly(const struct mailbox *);
 
+/*
+ * Write down for other servers what has arrived, if exports are kept and it
+ * was not done just now. Closing does it too, and mailbox_sync().
+ */
+void mailbox_export(struct mailbox *);
+
 /* ---- keywords ---- */
 unsigned mailbox_keywords(struct mailbox *); /* how many are defined */
 struct str mailbox_keyword(struct mailbox *, unsigned bit);

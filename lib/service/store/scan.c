@@ -605,6 +605,7 @@ pack_merged(struct scan *s)
 {
 	struct view *v = &s->m->v;
 	struct ops *o = &s->m->ops;
+	bool is_renamed = false;
 	size_t i;
 
 	for (i = 0; i < s->ndiffs; i++)
@@ -614,7 +615,10 @@ pack_merged(struct scan *s)
 				str_from(s->diffs[i].extra) };
 
 			op_name_pack(o, OP_RENAME, &r);
+			is_renamed = true;
 		}
+	if (is_renamed)
+		export_forget(s->m);
 	if (s->ndiffs == 0)
 		return;
 	op_begin(o, OP_MERGED, 0);

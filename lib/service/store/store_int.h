@@ -348,6 +348,8 @@ struct mailbox {
 	bool expunged_here;
 	bool must_scan;	       /* a file was not where it should be */
 	struct msgfile *kept;  /* the last large one read (msgfile.c) */
+	uint32_t export_next;  /* UIDs below are exported */
+	int64_t export_ms;     /* when that was written */
 	uint64_t searched_end; /* a search for this UID found nothing */
 	uint32_t searched_uid;
 };
@@ -470,6 +472,44 @@ void keywords_write(struct mailbox *);
 /* KWDEFs for letters that file has and we do not. */
 void keywords_read(int dirfd, const struct view *, struct ops *);
 
+/* ---- dotlock.c: Dovecot's locks ---- */
+#define UIDLIST	     "dovecot-uidlist"
+#define UIDLIST_LOCK UIDLIST ".lock"
+struct dotlock {
+	int dirfd, fd; /* fd -1: not held; dirfd is borrowed */
+	const char *name;
+	int64_t touched_ms;
+};
+/* ERR_TEMP when it is held for all of wait_ms. Not under byte 0. */
+int dotlock_take(
+    struct dotlock *, int dirfd, const char *name, int wait_ms, struct err *);
+void dotlock_touch(struct dotlock *); /* often enough, by who holds it long */
+void dotlock_drop(struct dotlock *);
+
+/* ---- export.c, export_tree.c: for the way back ---- */
+enum {
+	EXPORT_NOW = 1 << 0,  /* not only when it is time */
+	EXPORT_FULL = 1 << 1, /* write all anew, wait for the lock */
+	EXPORT_SYNC = 1 << 2, /* durable */
+};
+int mailbox_export_state(struct mailbox *, unsigned how, struct err *);
+/* Does this account keep them up to date? */
+void account_choose_exports(struct account *);
+int account_export_state(struct account *, unsigned how, struct err *);
+/* What others changed in `subscriptions` since we wrote it. Under the lock. */
+int subscriptions_import(struct account *, struct err *);
+/* Is what we know of the uidlist no longer true of it? */
+bool export_is_foreign(int dirfd, int qfd, struct stat *);
+/* A name in it is to change: it must be written anew. */
+void export_forget(struct mailbox *);
+
+/* ---- maildirsize.c: the quota file of Maildir++, if there is one ---- */
+void maildirsize_find(struct account *);
+void maildirsize_add(struct account *, int64_t octets, int64_t messages);
+void maildirsize_filed(struct account *, const char *name); /* with S= */
+void maildirsize_recount(struct account *);
+int maildirsize_write(struct account *, struct err *);
+
 /* ---- account.c, tree.c ---- */
 struct node {	    /* a mailbox */
 	char *name; /* UTF-8 */
@@ -515,6 +555,12 @@ struct account {
 	struct mailbox_info *list;
 	size_t nlist;
 	bool list_ok;
+	bool exports;	      /* keeps Dovecot's files up to date */
+	bool is_tree_changed; /* since they were written */
+	struct owed {	      /* lines of maildirsize (maildirsize.c) */
+		bool is_kept, must_count;
+		int64_t octets, messages;
+	} owed;
 };
 
 const char *account_hostname(const struct account *);
@@ -542,6 +588,12 @@ int folder_make(
 void found_identify(struct account *, const char *dir, struct node *);
 /* First open of all: what the tree is to contain. */
 int account_adopt(struct account *, struct err *);
+/* subscriptions, courierimapsubscribed: the text with '.' between levels;
+ * false: there is none */
+#define SUBS_MAX (4u << 20)
+bool subs_read(int rootfd, const char *file, struct buf *);
+/* A line of it: modified UTF-7 or UTF-8, with Courier below "INBOX." */
+bool subs_name(struct str line, bool is_courier, char out[STORE_MAX_NAME + 1]);
 /* A mailbox by its id, for finishing a MOVE; *out NULL when unknown. */
 int account_open_by_id(
     struct account *, const uint8_t id[16], struct mailbox **, struct err *);

@@ -130,6 +130,7 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 
 	ch->n = 0;
 	m->is_read = m->is_read || !m->readonly;
+	mailbox_export(m);
 	if (is_quiet(m, may_expunge))
 		return 0;
 	if (!m->is_dead && mailbox_follow(m, e) == -1)

@@ -1,0 +1,407 @@
+/* The way back: what Dovecot is to find. */
+#include "t_store.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+static const char hello[] = "Subject: hello\r\n\r\nworld\r\n";
+
+#define ADOPTED                                                          \
+	"mkdir cur new tmp && "                                          \
+	"printf 'a:\\n\\n' >cur/1000.P1.h:2,S && "                       \
+	"printf 'b:\\n\\n' >cur/1001.P1.h,S=4,W=6:2, && "                \
+	"printf 'c:\\n\\n' >cur/1002.P1.h:2,a && "                       \
+	"printf '0 work\\n' >dovecot-keywords && "                       \
+	"printf 'V\\t2\\n\\nINBOX\\nSent\\n' >subscriptions && "         \
+	"mkdir -p .Sent/cur .Sent/new .Sent/tmp && "                     \
+	"printf '3 V99 N20 G0123456789abcdef0123456789abcdef\\n"         \
+	"5 S4 W6 P0005.pop O7 :1000.P1.h\\n"                             \
+	"7 G000102030405060708090a0b0c0d0e0f Xnew :1001.P1.h,S=4,W=6\\n" \
+	"9 Gnot-hex W6 :1002.P1.h\\n"                                    \
+	"11 :1003.gone\\n' >dovecot-uidlist"
+
+/* Lines of a file; to be freed */
+static char *
+text_of(const char *file)
+{
+	struct buf b;
+	char *text;
+
+	buf_init(&b, 1 << 20);
+	if (fs_read_file(t_rootfd, file, &b, NULL) == -1)
+		ck_abort_msg("no %s", file);
+	text = str_dup(buf_str(&b));
+	buf_release(&b);
+	return text;
+}
+
+static void
+has(const char *file, const char *text, bool want)
+{
+	char *all = text_of(file);
+
+	ck_assert_msg((strstr(all, text) != NULL) == want, "%s:\n%s\n%s: %s",
+	    file, all, want ? "lacks" : "has", text);
+	free(all);
+}
+
+static ino_t
+ino_of(const char *file)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstatat(t_rootfd, file, &st, 0), 0);
+	return st.st_ino;
+}
+
+static void
+open_close(void)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX");
+
+	t_sync(m, NULL);
+	mailbox_close(&m);
+	account_close(&a);
+}
+
+START_TEST(kept_verbatim)
+{
+	char *text;
+
+	t_sh(ADOPTED);
+	open_close();
+	text = text_of("dovecot-uidlist");
+	ck_assert_str_eq(text,
+	    "3 V99 N20 G0123456789abcdef0123456789abcdef\n"
+	    "5 S4 P0005.pop O7 W6 :1000.P1.h\n"
+	    "7 Xnew G000102030405060708090a0b0c0d0e0f :1001.P1.h,S=4,W=6\n"
+	    "9 Gnot-hex W6 :1002.P1.h\n");
+	free(text);
+	t_sh("test ! -e dovecot-uidlist.lock && test ! -e dovecot-uidlist.tmp");
+}
+END_TEST
+
+START_TEST(appended)
+{
+	struct account *a;
+	struct mailbox *m;
+	struct message msg;
+	char line[300];
+	ino_t ino;
+
+	t_sh(ADOPTED);
+	open_close();
+	ino = ino_of("dovecot-uidlist");
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	ck_assert_uint_eq(t_add(m, hello, 0), 20);
+	mailbox_close(&m);
+	ck_assert_uint_eq(ino_of("dovecot-uidlist"), ino);
+	m = t_mailbox(a, "INBOX");
+	mailbox_get(m, mailbox_seq(m, 20), &msg);
+	snprintf(line, sizeof(line), "\n20 :%.*s\n", STR_ARG(msg.name));
+	has("dovecot-uidlist", line, true);
+	/* the same again changes nothing; a removed message is left in */
+	t_remove(m, 20, 20);
+	mailbox_close(&m);
+	ck_assert_uint_eq(ino_of("dovecot-uidlist"), ino);
+	has("dovecot-uidlist", line, true);
+	account_close(&a);
+}
+END_TEST
+
+/* Another server wrote it: ours is put in its place, with what is theirs. */
+START_TEST(foreign_change)
+{
+	struct stat st;
+	int qfd;
+
+	t_sh(ADOPTED);
+	open_close();
+	qfd = fs_open_dir(t_rootfd, "quire");
+	ck_assert(!export_is_foreign(t_rootfd, qfd, &st));
+	t_sh("sed -i 's/^9 .*/9 Ppop9 :1002.P1.h/; s/^5 .*/6 :1000.P1.h/' "
+	     "dovecot-uidlist");
+	ck_assert(export_is_foreign(t_rootfd, qfd, &st));
+	open_close();
+	ck_assert(!export_is_foreign(t_rootfd, qfd, &st));
+	has("dovecot-uidlist", "\n9 Ppop9 W6 :1002.P1.h\n", true);
+	has("dovecot-uidlist", "\n5 W6 :1000.P1.h\n", true);
+	close(qfd);
+}
+END_TEST
+
+/* mbsync puts ",U=5" into a name: Dovecot would take it for a new message. */
+START_TEST(renamed_base)
+{
+	t_sh(ADOPTED);
+	open_close();
+	t_sh("mv cur/1000.P1.h:2,S 'cur/1000.P1.h,U=5:2,S'");
+	open_close();
+	has("dovecot-uidlist", "\n5 W6 :1000.P1.h,U=5\n", true);
+	has("dovecot-uidlist", ":1000.P1.h\n", false);
+}
+END_TEST
+
+START_TEST(compacted)
+{
+	struct account *a;
+	struct mailbox *m;
+	ino_t ino;
+	int i;
+
+	t_sh(ADOPTED);
+	open_close();
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	for (i = 0; i < 130; i++)
+		t_add(m, hello, 0);
+	mailbox_close(&m);
+	ino = ino_of("dovecot-uidlist");
+	m = t_mailbox(a, "INBOX");
+	t_remove(m, 20, 1000);
+	mailbox_close(&m);
+	account_close(&a);
+	ck_assert_uint_ne(ino_of("dovecot-uidlist"), ino);
+	has("dovecot-uidlist", "\n20 ", false);
+	has("dovecot-uidlist", "3 V99 N150 G", true);
+}
+END_TEST
+
+START_TEST(not_waited_for)
+{
+	struct account *a;
+	struct mailbox *m;
+
+	t_sh(ADOPTED);
+	open_close();
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	/* held by somebody who lives */
+	t_sh("echo 1:elsewhere >dovecot-uidlist.lock");
+	t_add(m, hello, 0);
+	mailbox_close(&m);
+	has("dovecot-uidlist", "\n20 ", false);
+	t_sh("test -e dovecot-uidlist.lock");
+	/* and by one who died here: pids end before 2^22 */
+	t_sh("printf 4194304:%s \"$(uname -n)\" >dovecot-uidlist.lock");
+	m = t_mailbox(a, "INBOX");
+	mailbox_close(&m);
+	account_close(&a);
+	has("dovecot-uidlist", "\n20 ", true);
+	t_sh("test ! -e dovecot-uidlist.lock");
+}
+END_TEST
+
+/* A write that fails leaves no half line. */
+static int fail_left;
+
+static int
+fail_write(const char *call)
+{
+	return strcmp(call, "write") == 0 && fail_left-- == 0 ? ENOSPC : 0;
+}
+
+START_TEST(write_fails)
+{
+	struct account *a;
+	struct mailbox *m;
+
+	t_sh(ADOPTED);
+	open_close();
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	t_add(m, hello, 0);
+	fail_left = 0;
+	store_step = fail_write;
+	ck_assert_int_eq(mailbox_export_state(m, EXPORT_NOW, NULL), 0);
+	store_step = NULL;
+	ck_assert_int_lt(fail_left, 0);
+	has("dovecot-uidlist", "\n20 :", true);
+	t_sh("test \"$(tail -c 1 dovecot-uidlist | od -An -tx1)\" = ' 0a'");
+	mailbox_close(&m);
+	account_close(&a);
+}
+END_TEST
+
+START_TEST(chosen)
+{
+	struct account_opts o = { .hostname = "h", .exports = _i };
+	struct account *a;
+	struct mailbox *m;
+	struct stat st;
+	int rc = _i == ACCOUNT_EXPORT_DOVECOT ? 0 : -1;
+
+	ck_assert_int_eq(account_open(&a, t_rootfd, &o, NULL), 0);
+	m = t_mailbox(a, "INBOX");
+	t_add(m, hello, 0);
+	mailbox_close(&m);
+	account_close(&a);
+	ck_assert_int_eq(fstatat(t_rootfd, "dovecot-uidlist", &st, 0), rc);
+	ck_assert_int_eq(fstatat(t_rootfd, "subscriptions", &st, 0), rc);
+	ck_assert_int_eq(
+	    fstatat(t_rootfd, ".Sent/dovecot-uidlist", &st, 0), rc);
+}
+END_TEST
+
+START_TEST(new_folders)
+{
+	struct account *a;
+	const struct mailbox_info *info;
+	struct mailbox *m;
+	char line[64];
+
+	t_sh(ADOPTED);
+	a = t_account();
+	ck_assert_int_eq(account_create(a, STR("a/b"), 0, NULL), ACCOUNT_OK);
+	account_close(&a);
+	a = t_account();
+	m = t_mailbox(a, "a/b");
+	snprintf(
+	    line, sizeof(line), "3 V%u N1 G", mailbox_counts(m)->uidvalidity);
+	has(".a.b/dovecot-uidlist", line, true);
+	has("subscriptions", "\na\tb\n", true);
+	info = account_find(a, STR("a/b"));
+	ck_assert_mem_eq(mailbox_counts(m)->mailboxid, info->mailboxid, 16);
+	mailbox_close(&m);
+	account_close(&a);
+}
+END_TEST
+
+/* Both change the list of subscriptions: both changes stay. */
+START_TEST(subscriptions_merge)
+{
+	struct account *a;
+
+	t_sh(ADOPTED);
+	open_close();
+	has("subscriptions", "V\t2\n\nINBOX\nSent\n", true);
+	a = t_account();
+	ck_assert_int_eq(
+	    account_subscribe(a, STR("x/y"), true, NULL), ACCOUNT_OK);
+	t_sh("printf 'V\\t2\\n\\nINBOX\\nz\\n' >s && mv s subscriptions");
+	account_close(&a);
+	has("subscriptions", "V\t2\n\nINBOX\nx\ty\nz\n", true);
+	a = t_account();
+	ck_assert(account_find(a, STR("z"))->is_subscribed);
+	ck_assert(account_find(a, STR("x/y"))->is_subscribed);
+	ck_assert(!account_find(a, STR("Sent"))->is_subscribed);
+	account_close(&a);
+	/* written by something older: it stays so */
+	t_sh("printf 'INBOX\\nx.y\\nz\\nq\\n' >subscriptions");
+	a = t_account();
+	ck_assert_int_eq(
+	    account_subscribe(a, STR("z"), false, NULL), ACCOUNT_OK);
+	account_close(&a);
+	has("subscriptions", "INBOX\nq\nx.y\n", true);
+}
+END_TEST
+
+START_TEST(uidvalidity_file)
+{
+	struct account *a;
+	struct mailbox *m;
+	char hex[16];
+
+	t_sh(ADOPTED);
+	t_sh("printf 00000100 >dovecot-uidvalidity && "
+	     ": >dovecot-uidvalidity.00000100");
+	a = t_account();
+	ck_assert_int_eq(account_create(a, STR("n"), 0, NULL), ACCOUNT_OK);
+	m = t_mailbox(a, "n");
+	snprintf(hex, sizeof(hex), "%08x", mailbox_counts(m)->uidvalidity);
+	mailbox_close(&m);
+	account_close(&a);
+	has("dovecot-uidvalidity", hex, true);
+	t_sh("test ! -e dovecot-uidvalidity.00000100 && "
+	     "test -e dovecot-uidvalidity.$(cat dovecot-uidvalidity)");
+}
+END_TEST
+
+/* maildirsize: lines for what comes and goes, a count when it is long. */
+START_TEST(quota_file)
+{
+	struct copy_result r;
+	struct account *a;
+	struct mailbox *m, *sent;
+	struct ranges uids;
+
+	t_sh(ADOPTED);
+	t_sh("printf '1000S,10C\n12 3\n' >maildirsize");
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	sent = t_mailbox(a, "Sent");
+	t_add(m, hello, 0);
+	mailbox_export(m);
+	has("maildirsize", "1000S,10C\n12 3\n22 1\n", true);
+	ranges_init(&uids, 4);
+	ranges_add(&uids, 20, 20);
+	ck_assert_int_eq(mailbox_copy(m, sent, &uids, &r, NULL), 0);
+	copy_result_release(&r);
+	mailbox_export(m);
+	has("maildirsize", "22 1\n22 1\n", true);
+	/* a MOVE changes nothing */
+	ck_assert_int_eq(mailbox_move(m, sent, &uids, &r, NULL), 0);
+	copy_result_release(&r);
+	ranges_release(&uids);
+	t_remove(m, 5, 5);
+	mailbox_export(m);
+	has("maildirsize", "22 1\n22 1\n-4 -1\n", true);
+	t_sh("yes '0 0' | head -1300 >>maildirsize");
+	t_add(sent, hello, 0);
+	mailbox_export(sent);
+	/* counted: b, c, and three times hello */
+	has("maildirsize", "1000S,10C\n74 5\n", true);
+	mailbox_close(&sent);
+	mailbox_close(&m);
+	ck_assert_int_eq(account_delete(a, STR("Sent"), NULL), ACCOUNT_OK);
+	account_close(&a);
+	has("maildirsize", "1000S,10C\n8 2\n", true);
+}
+END_TEST
+
+/* A letter that Dovecot gave out meanwhile is not given a second meaning. */
+START_TEST(keyword_letters)
+{
+	struct account *a;
+	struct mailbox *m;
+	unsigned bit;
+
+	t_sh(ADOPTED);
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	t_sh("printf '0 work\\n1 theirs\\n' >dovecot-keywords");
+	ck_assert_int_eq(mailbox_keyword_define(m, STR("ours"), &bit, NULL), 0);
+	ck_assert_uint_eq(bit, 2);
+	ck_assert_int_eq(mailbox_keyword_bit(m, STR("theirs")), 1);
+	has("dovecot-keywords", "0 work\n1 theirs\n2 ours\n", true);
+	mailbox_close(&m);
+	account_close(&a);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("export");
+	TCase *t = tcase_create("all");
+
+	tcase_add_checked_fixture(t, t_setup, t_teardown);
+	tcase_add_test(t, kept_verbatim);
+	tcase_add_test(t, appended);
+	tcase_add_test(t, foreign_change);
+	tcase_add_test(t, renamed_base);
+	tcase_add_test(t, compacted);
+	tcase_add_test(t, not_waited_for);
+	tcase_add_test(t, write_fails);
+	tcase_add_loop_test(t, chosen, 0, 3);
+	tcase_add_test(t, new_folders);
+	tcase_add_test(t, subscriptions_merge);
+	tcase_add_test(t, uidvalidity_file);
+	tcase_add_test(t, quota_file);
+	tcase_add_test(t, keyword_letters);
+	tcase_set_timeout(t, 30);
+	suite_add_tcase(s, t);
+	return t_run(s);
+}
