@@ -60,6 +60,10 @@ static const struct quire_command commands[] = {
 	    "check the mail of all accounts, or the Maildir DIR; change "
 	    "nothing",
 	    cmd_verify, false },
+	{ "adopt", "[--dry-run] [--json] [--maildir DIR | ACCOUNT...]",
+	    "take over Maildirs of another server, or tell what that would "
+	    "give",
+	    cmd_adopt, false },
 	{ "version", "", "print the version", cmd_version, false },
 	{ "help", "", "this text", cmd_help, false },
 };
@@ -117,6 +121,27 @@ quire_open_dir(struct quire *q)
 		return quire_fail(EX_OSERR, "change to uid %u: %s",
 		    (unsigned)st.st_uid, strerror(errno));
 	return 0;
+}
+
+int
+owner_begin(struct owner *o, int dirfd, const char *path)
+{
+	struct stat st;
+
+	*o = (struct owner){ .is_taken = geteuid() == 0 };
+	if (fstat(dirfd, &st) == -1)
+		return quire_fail(EX_OSERR, "%s: %s", path, strerror(errno));
+	if (o->is_taken &&
+	    (setegid(st.st_gid) == -1 || seteuid(st.st_uid) == -1))
+		return quire_fail(EX_OSERR, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+void
+owner_end(struct owner *o)
+{
+	if (o->is_taken && (seteuid(0) == -1 || setegid(0) == -1))
+		exit(EX_OSERR);
 }
 
 int

@@ -33,6 +33,15 @@ int quire_fail(int status, const char *fmt, ...)
  * the instance, and no file of its owner can lead root astray.
  */
 int quire_open_dir(struct quire *);
+/*
+ * While one looks into a directory, as root, with its owner's rights: root is
+ * led nowhere by what lies there, and what is made belongs to the owner.
+ */
+struct owner {
+	bool is_taken;
+};
+int owner_begin(struct owner *, int dirfd, const char *path); /* exit status */
+void owner_end(struct owner *);
 /* Load and check the configuration; 0 or an exit status. */
 int quire_config(struct quire *);
 /* Ask a running quired; its text goes to standard output. -1: none runs. */
@@ -53,6 +62,7 @@ int cmd_address(struct quire *, int, char **);
 int cmd_idna(struct quire *, int, char **);
 int cmd_dns(struct quire *, int, char **);
 int cmd_verify(struct quire *, int, char **);
+int cmd_adopt(struct quire *, int, char **);
 int cmd_spf(struct quire *, int, char **);
 int cmd_dkim(struct quire *, int, char **);
 int cmd_psl(struct quire *, int, char **);

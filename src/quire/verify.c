@@ -134,23 +134,19 @@ put_totals(const struct report *r)
 	buf_release(&b);
 }
 
-/* With its owner's rights: root is led nowhere by what lies there. */
 static int
 verify_fd(
     struct report *r, int fd, const char *path, const struct verify_opts *opts)
 {
-	bool as_owner = geteuid() == 0;
-	struct stat st;
+	struct owner was;
 	struct err e;
-	int rc = 0;
+	int rc = owner_begin(&was, fd, path);
 
-	if (fstat(fd, &st) == -1 || (as_owner && (setegid(st.st_gid) == -1 ||
-						     seteuid(st.st_uid) == -1)))
-		return quire_fail(EX_OSERR, "%s: %s", path, strerror(errno));
+	if (rc != 0)
+		return rc;
 	if (store_verify(fd, opts, found, r, &r->totals, &e) == -1)
 		rc = quire_fail(EX_NOINPUT, "%s: %s", path, e.text);
-	if (as_owner && (seteuid(0) == -1 || setegid(0) == -1))
-		exit(EX_OSERR);
+	owner_end(&was);
 	return rc;
 }
 

@@ -11,6 +11,27 @@ flow_init 15000
 
 snapshot() { as /usr/bin/python3 "$T/snapshot.py" "$@"; }
 
+# state DIR: everything but when it was read
+state() {
+	(cd "$1" && find . -printf '%p %y %m %T@ %C@ %s %n %u %g %i\n' | sort &&
+	    find . -type f -exec cat {} +) | cksum
+}
+
+# look CASE: without writing, by the command line and by a session
+look() {
+	before=$(state "$T/$1/Maildir")
+	like "$1: quire adopt --dry-run tells" \
+	    "$(as quire adopt --dry-run --maildir "$T/$1/Maildir")" \
+	    'INBOX kind=dovecot-3 messages=10 .*uids-kept=10 uids-new=0 .*keywords=4'
+	like "$1: also in JSON" "$(as quire adopt --dry-run --json \
+	    --maildir "$T/$1/Maildir" | /usr/bin/python3 -c \
+	    'import json, sys; print(json.load(sys.stdin)["problems"])')" '^0$'
+	like "$1: a session that may not write" "$(printf '%s\r\n' \
+	    '1 SELECT INBOX' '2 FETCH 1 BODY[TEXT]' '3 LOGOUT' |
+	    as quire-imap --preauth --read-only "$T/$1/Maildir" 2>&1)" 'body 0'
+	is "$1: and nothing is written" "$(state "$T/$1/Maildir")" "$before"
+}
+
 # adopt_dovecot CASE: fill by Dovecot, look with both
 adopt_dovecot() {
 	as mkdir -p "$T/$1/home"
@@ -19,6 +40,7 @@ adopt_dovecot() {
 	ok "$1: Dovecot makes the tree" snapshot "$((P + 1))" quire fill
 	snapshot "$((P + 1))" quire >"$T/$1/dovecot.txt"
 	dovecot_stop
+	look "$1"
 	D="$T/$1/server"
 	flow_start --maildir "$T/$1/Maildir" || {
 		fail "$1: server starts"

@@ -55,6 +55,7 @@ flow_init() {
 }
 
 flow_start() {
+	rm -f "$T/out" # it may say that an earlier one was ready
 	as_exec quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" \
 	    "$@" >"$T/out" 2>>"$T/log" &
 	FLOW_PID=$!

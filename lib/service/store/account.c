@@ -185,7 +185,9 @@ open_dirs(struct account *a, struct err *e)
 		return err_sys(e, "make quire/acct");
 	a->qfd = fs_open_dir(a->rootfd, "quire");
 	a->acctfd = fs_open_dir(a->rootfd, "quire/acct");
-	if (a->qfd == -1 || a->acctfd == -1)
+	/* a look at a Maildir never adopted: there is none to open */
+	if ((a->qfd == -1 || a->acctfd == -1) &&
+	    !(a->opts.readonly && errno == ENOENT))
 		return err_sys(e, "open quire/acct");
 	return 0;
 }
@@ -196,9 +198,13 @@ open_journal(struct account *a, struct err *e)
 	struct err why = { 0 };
 
 	journal_init(&a->j, JOURNAL_ACCOUNT, a->acctfd, a->opts.readonly);
+	if (a->acctfd == -1)
+		return account_adopt_hidden(a, e);
 	if (account_load(a, &why) == 0)
 		return 0;
-	if (why.sys != ENOENT || a->opts.readonly) {
+	if (why.sys == ENOENT && a->opts.readonly)
+		return account_adopt_hidden(a, e);
+	if (why.sys != ENOENT) {
 		if (e != NULL)
 			*e = why;
 		return -1;
@@ -297,7 +303,7 @@ account_refresh(struct account *a, struct err *e)
 	if (follow(a, e) == -1)
 		return -1;
 	if (a->opts.readonly)
-		return 0;
+		return 0; /* hidden or not: as it was when it was opened */
 	if (account_lock(a, e) == -1)
 		return -1;
 	rc = account_recover(a, e);

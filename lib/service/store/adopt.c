@@ -19,6 +19,7 @@
 
 #include "base/date.h"
 #include "base/xalloc.h"
+#include "service/store/packed_int.h"
 #include "system/fs/fs.h"
 
 #define DOTLOCK_MS   5000
@@ -28,26 +29,122 @@
 
 struct adoption {
 	struct mailbox *m;
+	struct adopt_box *box; /* NULL: nobody asked */
 	struct uidlist list;
 	struct arrivals files;
 	struct stat st[2];
 	bool is_stable[2]; /* read as they stood: no scan is needed */
 };
 
+/* ---- what the admin is told ---- */
+
+static void
+tell_list(struct adoption *a)
+{
+	static const char *const kinds[] = { [UIDLIST_NONE] = "bare",
+		[UIDLIST_DOVECOT3] = "dovecot-3",
+		[UIDLIST_DOVECOT1] = "dovecot-1",
+		[UIDLIST_COURIER] = "courier" };
+
+	if (a->box == NULL)
+		return;
+	a->box->kind = kinds[a->list.kind];
+	a->box->gone = a->list.n;
+	if (a->list.is_broken)
+		adopt_problem(a->box, "uidlist", NULL,
+		    "the list of UIDs has no usable header: all messages get "
+		    "new UIDs, and clients load them again");
+}
+
+static void
+tell_packed(struct adoption *a, const char *file, int dirfd)
+{
+	struct err e = { 0 };
+	uint64_t size;
+	int fd = fs_open_file(dirfd, file, O_RDONLY, 0);
+
+	if (fd == -1) {
+		err_sys(&e, "open");
+		adopt_problem(a->box, "unreadable", file, e.text);
+		return;
+	}
+	if (packed_sniff(fd) != PACKED_NOT) {
+		a->box->compressed++;
+		if (!msgfile_measure(fd, false, &size, &e))
+			adopt_problem(a->box, "unreadable", file, e.text);
+	}
+	close(fd);
+}
+
+static void
+tell_file(struct adoption *a, const char *file, int dirfd, const struct name *n,
+    const struct stat *st)
+{
+	const struct arrival *f = &a->files.v[a->files.n - 1];
+
+	if (a->box == NULL)
+		return;
+	a->box->kept += f->uid != 0;
+	a->box->fresh += f->uid == 0;
+	a->box->gone -= f->uid != 0 && a->box->gone > 0;
+	a->box->renames += f->dir == 1 && n->has_info;
+	/* what has the length its name says is what it says */
+	if (n->size != (uint64_t)st->st_size)
+		tell_packed(a, file, dirfd);
+}
+
+/* ---- */
+
+static void
+take_uid(struct adoption *a, struct arrival *f, struct str unique)
+{
+	const struct uid_line *u = uidlist_find(&a->list, name_hash(unique));
+
+	if (u == NULL)
+		return;
+	f->uid = u->uid;
+	f->has_guid = u->has_guid;
+	memcpy(f->emailid, u->guid, 16);
+	if (u->vsize != 0) {
+		f->size = u->vsize;
+		f->is_unsure = false;
+	}
+}
+
+static void
+take_file(struct adoption *a, uint32_t dir, int dirfd, const char *file)
+{
+	struct stat st;
+	struct name n;
+
+	if (!name_parse(str_from(file), &n))
+		return;
+	/* flags in new/: the first scan moves it to cur/ */
+	if (dir == 1 && n.has_info)
+		a->is_stable[dir] = false;
+	if (fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) == -1) {
+		a->is_stable[dir] = false;
+		return;
+	}
+	if (!arrivals_add(&a->files, file, dir, &st))
+		return;
+	take_uid(a, &a->files.v[a->files.n - 1], n.unique);
+	tell_file(a, file, dirfd, &n, &st);
+}
+
 static int
 read_files(struct adoption *a, uint32_t dir, struct err *e)
 {
 	struct mailbox *m = a->m;
-	struct arrivals *out = &a->files;
 	struct stat after;
 	int dirfd = fs_open_dir(m->dirfd, dir == 1 ? "new" : "cur");
 	DIR *d = dirfd == -1 ? NULL : fdopendir(dirfd);
-	const struct uid_line *u;
 	struct dirent *de;
-	struct stat st;
-	struct name n;
 	int rc = 0;
 
+	/* others may have made no new/; who writes has made it by now */
+	if (d == NULL && dir == 1 && errno == ENOENT)
+		return 0;
 	if (d == NULL || fstat(dirfd, &a->st[dir]) == -1) {
 		err_sys(e, "read Maildir");
 		if (dirfd != -1)
@@ -55,29 +152,8 @@ read_files(struct adoption *a, uint32_t dir, struct err *e)
 		return -1;
 	}
 	a->is_stable[dir] = true;
-	while ((errno = 0, de = readdir(d)) != NULL) {
-		if (!name_parse(str_from(de->d_name), &n))
-			continue;
-		if ((dir == 1 && n.has_info) ||
-		    fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
-			-1) {
-			/* flags in new/: left to the first scan */
-			a->is_stable[dir] = false;
-			continue;
-		}
-		if (!arrivals_add(out, de->d_name, dir, &st))
-			continue;
-		u = uidlist_find(&a->list, name_hash(n.unique));
-		if (u == NULL)
-			continue;
-		out->v[out->n - 1].uid = u->uid;
-		out->v[out->n - 1].has_guid = u->has_guid;
-		memcpy(out->v[out->n - 1].emailid, u->guid, 16);
-		if (u->vsize != 0) {
-			out->v[out->n - 1].size = u->vsize;
-			out->v[out->n - 1].is_unsure = false;
-		}
-	}
+	while ((errno = 0, de = readdir(d)) != NULL)
+		take_file(a, dir, dirfd, de->d_name);
 	if (errno != 0)
 		rc = err_sys(e, "read Maildir");
 	if (fstat(dirfd, &after) == -1 ||
@@ -182,6 +258,7 @@ gather(struct adoption *a, struct err *e)
 	size_t i;
 
 	uidlist_read(m->dirfd, false, &a->list);
+	tell_list(a);
 	if (read_files(a, 0, e) == -1 || read_files(a, 1, e) == -1)
 		return -1;
 	arrivals_sort(&a->files);
@@ -197,10 +274,11 @@ gather(struct adoption *a, struct err *e)
 }
 
 static int
-adopt_locked(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
+adopt(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
+    int (*create)(struct journal *, const struct journal_spec *, struct err *),
     struct err *e)
 {
-	struct adoption a = { .m = m };
+	struct adoption a = { .m = m, .box = m->account->adopting };
 	struct journal_spec spec = { .kind = JOURNAL_MAILBOX,
 		.uidvalidity = uidvalidity,
 		.modseq = (uint64_t)date_now() << 20,
@@ -213,7 +291,7 @@ adopt_locked(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
 	if (rc == 0) {
 		if (a.list.uidvalidity != 0)
 			spec.uidvalidity = a.list.uidvalidity;
-		rc = journal_create(&m->j, &spec, e);
+		rc = create(&m->j, &spec, e);
 	}
 	view_release(&m->v);
 	ops_clear(&m->ops);
@@ -240,9 +318,20 @@ adopt_mailbox(struct mailbox *m, uint32_t uidvalidity,
 		/* another session may have been first */
 		rc = fstatat(m->qfd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0 ?
 			 0 :
-			 adopt_locked(m, uidvalidity, mailboxid, e);
+			 adopt(m, uidvalidity, mailboxid, journal_create, e);
 		fs_unlock(m->j.lockfd, LOCK_WRITER);
 	}
 	dotlock_drop(&lock);
 	return rc;
+}
+
+int
+adopt_hidden(struct mailbox *m, uint32_t uidvalidity,
+    const uint8_t mailboxid[16], struct err *e)
+{
+	if (adopt(m, uidvalidity, mailboxid, journal_create_hidden, e) == -1)
+		return -1;
+	view_release(&m->v);
+	m->v.is_loading = true;
+	return journal_read_hidden(&m->j, view_apply, &m->v, e);
 }

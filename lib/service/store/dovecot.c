@@ -137,6 +137,7 @@ uidlist_parse(struct str text, bool header_only, struct uidlist *l)
 	str_cut(&text, '\n', &line);
 	if (!parse_header(line, l, &is_v3))
 		return false;
+	l->kind = is_v3 ? UIDLIST_DOVECOT3 : UIDLIST_DOVECOT1;
 	while (!header_only && text.n > 0) {
 		str_cut(&text, '\n', &line);
 		parse_line(line, is_v3, l);
@@ -171,7 +172,7 @@ uidlist_read(int dirfd, bool header_only, struct uidlist *l)
 	struct stat st[2];
 	int first = 0, i;
 	struct buf b;
-	bool ok = false;
+	bool ok = false, was_there = false;
 
 	for (i = 0; i < 2; i++)
 		if (fstatat(dirfd, names[i], &st[i], AT_SYMLINK_NOFOLLOW) == -1)
@@ -181,10 +182,15 @@ uidlist_read(int dirfd, bool header_only, struct uidlist *l)
 	*l = (struct uidlist){ 0 };
 	for (i = 0; i < 2 && !ok; i++) {
 		buf_init(&b, UIDLIST_MAX);
-		if (fs_read_file(dirfd, names[i ^ first], &b, NULL) == 0)
+		if (fs_read_file(dirfd, names[i ^ first], &b, NULL) == 0) {
+			was_there = true;
 			ok = uidlist_parse(buf_str(&b), header_only, l);
+		}
+		if (ok && (i ^ first) == 1)
+			l->kind = UIDLIST_COURIER;
 		buf_release(&b);
 	}
+	l->is_broken = was_there && !ok;
 	return ok;
 }
 

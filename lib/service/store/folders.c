@@ -576,7 +576,7 @@ read_id(struct account *a, const char *dir, struct found *f)
 static void
 forget_id(struct account *a, const char *dir)
 {
-	int fd = fs_open_dir(a->rootfd, dir), qfd;
+	int fd = a->opts.readonly ? -1 : fs_open_dir(a->rootfd, dir), qfd;
 
 	if (fd == -1)
 		return;

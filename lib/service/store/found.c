@@ -210,6 +210,7 @@ found_locked(struct account *a, bool was_new, struct err *e)
 		.modseq = 1,
 		.fill = fill,
 		.arg = a };
+	bool hidden = a->opts.readonly;
 	struct node inbox = { .name = (char *)"INBOX" };
 	int rc;
 
@@ -217,9 +218,10 @@ found_locked(struct account *a, bool was_new, struct err *e)
 	found_identify(a, ".", &inbox);
 	op_mbox_pack(&a->ops, &inbox);
 	pack_sub(&a->ops, STR("INBOX"));
-	if (was_new && found_new(a, e) == -1)
+	if (was_new && !hidden && found_new(a, e) == -1)
 		return -1;
-	rc = journal_create(&a->j, &spec, e);
+	rc = hidden ? journal_create_hidden(&a->j, &spec, e) :
+		      journal_create(&a->j, &spec, e);
 	ops_clear(&a->ops);
 	return rc;
 }
@@ -276,4 +278,17 @@ account_adopt(struct account *a, struct err *e)
 		rc = describe(a, e);
 	account_unlock(a);
 	return rc;
+}
+
+int
+account_adopt_hidden(struct account *a, struct err *e)
+{
+	if (found_locked(a, false, e) == -1)
+		return -1;
+	tree_release(&a->tree);
+	a->list_ok = false;
+	if (journal_read_hidden(&a->j, tree_apply, &a->tree, e) == -1 ||
+	    account_scan(a, e) == -1)
+		return -1;
+	return describe(a, e);
 }

@@ -241,6 +241,8 @@ journal_follow(
 	uint64_t from = j->end, upto;
 	struct stat st;
 
+	if (j->is_hidden)
+		return 0;
 	if (fstat(j->fd, &st) == -1)
 		return err_sys(e, "stat journal");
 	pub_read(j);

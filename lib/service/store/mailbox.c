@@ -40,7 +40,9 @@ open_fds(struct mailbox *m, struct err *e)
 	m->newfd = fs_open_dir(m->dirfd, "new");
 	m->tmpfd = fs_open_dir(m->dirfd, "tmp");
 	m->qfd = fs_open_dir(m->dirfd, "quire");
-	if (m->curfd == -1 || m->newfd == -1 || m->tmpfd == -1 || m->qfd == -1)
+	/* one never adopted may lack all but cur/, and then nothing is made */
+	if (m->curfd == -1 ||
+	    (make && (m->newfd == -1 || m->tmpfd == -1 || m->qfd == -1)))
 		return err_sys(e, "open Maildir");
 	return 0;
 }
@@ -72,8 +74,11 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 	rc = open_fds(m, e);
 	if (rc == 0) {
 		m->j.dirfd = m->qfd;
-		rc = mailbox_load(m, &why);
-		if (rc == -1 && why.sys == ENOENT && !ro) {
+		rc = m->qfd == -1 ? err_sys(&why, "open quire") :
+				    mailbox_load(m, &why);
+		if (rc == -1 && why.sys == ENOENT && ro)
+			rc = adopt_hidden(m, uidvalidity, mailboxid, e);
+		else if (rc == -1 && why.sys == ENOENT) {
 			rc = adopt_mailbox(m, uidvalidity, mailboxid, e);
 			if (rc == 0)
 				rc = mailbox_load(m, e);

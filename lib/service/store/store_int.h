@@ -17,6 +17,7 @@
 #include "base/ranges.h"
 #include "base/str.h"
 #include "service/store/account.h"
+#include "service/store/adopt.h"
 #include "service/store/mailbox.h"
 #include "service/store/ops_int.h"
 
@@ -140,6 +141,7 @@ struct journal {
 	int dirfd; /* the quire/ or acct/ directory, borrowed */
 	int fd, lockfd, pubfd;
 	bool readonly, is_locked;
+	bool is_hidden; /* in memory only (journal_hidden.c) */
 	bool is_broken; /* a sync failed: what is on disk is not known */
 	uint64_t gen, created;
 	uint64_t ino; /* the inode this journal believes to be */
@@ -175,6 +177,11 @@ journal_init(struct journal *, enum journal_kind, int dirfd, bool readonly);
 void journal_release(struct journal *);
 /* Write a new one beside, make it durable, give it the name. */
 int journal_create(struct journal *, const struct journal_spec *, struct err *);
+/* The same without a file, for who may not write; then read it. */
+int journal_create_hidden(
+    struct journal *, const struct journal_spec *, struct err *);
+int
+journal_read_hidden(struct journal *, journal_apply *, void *, struct err *);
 /* Opens lock, journal and pub. ENOENT in e->sys: there is none. */
 int journal_open(struct journal *, struct err *);
 int journal_open_lock(struct journal *, struct err *);
@@ -450,7 +457,21 @@ void arrival_pack(struct ops *, const struct view *, const struct arrival *,
 /* ---- adopt.c, dovecot.c ---- */
 int adopt_mailbox(struct mailbox *, uint32_t uidvalidity,
     const uint8_t mailboxid[16], struct err *);
+/* Kept while somebody asked for it (adopt.h), else nothing. */
+void adopt_problem(
+    struct adopt_box *, const char *kind, const char *file, const char *text);
+/* The view that would give, and nothing written. */
+int adopt_hidden(struct mailbox *, uint32_t uidvalidity,
+    const uint8_t mailboxid[16], struct err *);
+enum uidlist_kind {
+	UIDLIST_NONE,
+	UIDLIST_DOVECOT3,
+	UIDLIST_DOVECOT1,
+	UIDLIST_COURIER
+};
 struct uidlist { /* what another server wrote */
+	enum uidlist_kind kind;
+	bool is_broken; /* there is one, and its header makes no sense */
 	uint32_t uidvalidity, uidnext;
 	bool has_id;
 	uint8_t mailboxid[16];
@@ -561,6 +582,7 @@ struct account {
 		bool is_kept, must_count;
 		int64_t octets, messages;
 	} owed;
+	struct adopt_box *adopting; /* gets told what is found (adopt.h) */
 };
 
 const char *account_hostname(const struct account *);
@@ -594,6 +616,8 @@ int account_adopt(struct account *, struct err *);
 bool subs_read(int rootfd, const char *file, struct buf *);
 /* A line of it: modified UTF-7 or UTF-8, with Courier below "INBOX." */
 bool subs_name(struct str line, bool is_courier, char out[STORE_MAX_NAME + 1]);
+/* The tree that would give, and nothing written. */
+int account_adopt_hidden(struct account *, struct err *);
 /* A mailbox by its id, for finishing a MOVE; *out NULL when unknown. */
 int account_open_by_id(
     struct account *, const uint8_t id[16], struct mailbox **, struct err *);

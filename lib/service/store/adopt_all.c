@@ -1,0 +1,92 @@
+/*
+ * adopt_all - every mailbox of an account, opened once.
+ */
+#include "service/store/store_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+void
+adopt_problem(
+    struct adopt_box *box, const char *kind, const char *file, const char *text)
+{
+	struct adopt_problem *p;
+
+	if (box == NULL || box->nproblems++ >= ADOPT_PROBLEMS)
+		return;
+	p = &box->problem[box->nproblems - 1];
+	p->kind = kind;
+	p->file = file == NULL ? NULL : xstrdup(file);
+	snprintf(p->text, sizeof(p->text), "%s", text);
+}
+
+static void
+box_release(struct adopt_box *box)
+{
+	size_t i;
+
+	for (i = 0; i < box->nproblems && i < ADOPT_PROBLEMS; i++)
+		free(box->problem[i].file);
+}
+
+static void
+look(struct account *a, struct str name, struct adopt_box *box)
+{
+	const struct mailbox_counts *c;
+	struct mailbox *m;
+	struct err e = { 0 };
+
+	a->adopting = box;
+	if (account_open_mailbox(a, name, true, &m, &e) != ACCOUNT_OK)
+		adopt_problem(box, "unreadable", NULL, e.text);
+	else {
+		c = mailbox_counts(m);
+		box->uidvalidity = c->uidvalidity;
+		box->uidnext = c->uidnext;
+		box->messages = c->messages;
+		box->keywords = mailbox_keywords(m);
+		mailbox_close(&m);
+	}
+	a->adopting = NULL;
+}
+
+int
+store_adopt(int rootfd, const struct adopt_opts *opts,
+    void (*box)(void *, const struct adopt_box *), void *arg, struct err *e)
+{
+	/* the other server's files stay as they are; a session brings them
+	 * up to date when it is to */
+	struct account_opts how = { .hostname = opts->hostname,
+		.readonly = opts->dry_run,
+		.exports = ACCOUNT_EXPORT_NONE };
+	const struct mailbox_info *list;
+	struct account *a;
+	char **names;
+	size_t n, i, found = 0;
+
+	if (account_open(&a, rootfd, &how, e) == -1)
+		return -1;
+	n = account_list(a, &list);
+	names = xreallocarray(NULL, n + 1, sizeof(*names));
+	for (i = 0; i < n; i++)
+		if (list[i].exists)
+			names[found++] = str_dup(list[i].name);
+	for (i = 0; i < found; i++) {
+		struct adopt_box b = { .name = str_from(names[i]),
+			.kind = "quire",
+			.is_subscribed =
+			    tree_is_subscribed(&a->tree, str_from(names[i])) };
+
+		look(a, b.name, &b);
+		box(arg, &b);
+		box_release(&b);
+		free(names[i]);
+	}
+	free(names);
+	account_close(&a);
+	return 0;
+}
