@@ -1,5 +1,6 @@
 #include "service/dns/dns.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,7 +23,6 @@ struct query {
 	const struct dns_question *q;
 	struct dns_answer **out;
 	uint16_t id;
-	unsigned *left; /* questions of this dns_ask() without an answer */
 };
 
 static struct dns_answer *
@@ -170,18 +170,22 @@ answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 		dns_cache_put(query->dns, query->q, r);
 	}
 	*query->out = r;
-	(*query->left)--;
+	query->dns->n_under_way--;
 	free(query);
 }
 
-static void
-send_question(struct dns *d, struct arena *a, const struct dns_question *q,
-    struct dns_answer **out, unsigned *left)
+void
+dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
+    struct dns_answer **out)
 {
 	struct query *query;
 	uint16_t id;
 	struct buf b;
 
+	*out = d->n_under_way >= DNS_MAX_QUESTIONS ? failure(a) :
+						     dns_cache_get(d, a, q);
+	if (*out != NULL)
+		return;
 	buf_init(&b, 1024);
 	/* c-ares keeps the id we put in; its own are predictable enough */
 	fs_random(&id, sizeof(id));
@@ -192,8 +196,8 @@ send_question(struct dns *d, struct arena *a, const struct dns_question *q,
 		return;
 	}
 	query = xcalloc(1, sizeof(*query));
-	*query = (struct query){ d, a, q, out, id, left };
-	(*left)++;
+	*query = (struct query){ d, a, q, out, id };
+	d->n_under_way++;
 	ares_send(
 	    d->channel, (const unsigned char *)b.p, (int)b.n, answered, query);
 	buf_release(&b);
@@ -238,22 +242,35 @@ turn(struct dns *d, int64_t deadline)
 }
 
 void
+dns_wait(struct dns *d, int64_t deadline)
+{
+	size_t before = d->n_under_way;
+
+	while (d->n_under_way > 0 && d->n_under_way == before &&
+	       date_mono_ms() < deadline)
+		turn(d, deadline);
+}
+
+void
+dns_cancel(struct dns *d)
+{
+	if (d->n_under_way > 0)
+		ares_cancel(d->channel); /* each gets its failure now */
+}
+
+void
 dns_ask(struct dns *d, struct arena *a, const struct dns_question *q, size_t n,
     struct dns_answer **out)
 {
 	int64_t deadline = date_mono_ms() + d->timeout_ms;
-	unsigned left = 0;
 	size_t i;
 
+	assert(d->n_under_way == 0);
 	for (i = 0; i < n; i++)
-		if (i >= DNS_MAX_QUESTIONS)
-			out[i] = failure(a);
-		else if ((out[i] = dns_cache_get(d, a, &q[i])) == NULL)
-			send_question(d, a, &q[i], &out[i], &left);
-	while (left > 0 && date_mono_ms() < deadline)
-		turn(d, deadline);
-	if (left > 0)
-		ares_cancel(d->channel); /* each gets its failure now */
+		dns_send(d, a, &q[i], &out[i]);
+	while (d->n_under_way > 0 && date_mono_ms() < deadline)
+		dns_wait(d, deadline);
+	dns_cancel(d);
 }
 
 const struct dns_answer *

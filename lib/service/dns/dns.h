@@ -4,8 +4,9 @@
  *
  * For workers and tools: dns_ask() sends all questions at once and returns
  * when every one has its answer or the deadline has come; then what is
- * missing is DNS_TEMPFAIL. Answers are cached, denials too, as long as their
- * TTLs say (at most DNS_CACHE_TTL), DNS_CACHE_SIZE of them.
+ * missing is DNS_TEMPFAIL. Those who have more to ask as answers come use
+ * dns_send() and dns_wait(). Answers are cached, denials too, as long as
+ * their TTLs say (at most DNS_CACHE_TTL), DNS_CACHE_SIZE of them.
  *
  * AD is believed only from a resolver that is trusted: all servers are on
  * loopback, or resolv.conf says `options trust-ad`, or the caller does.
@@ -23,7 +24,7 @@
 #define DNS_CACHE_SIZE	  4096
 #define DNS_CACHE_TTL	  3600 /* seconds; a day-old answer helps nobody */
 #define DNS_TIMEOUT_MS	  5000 /* of one try */
-#define DNS_MAX_QUESTIONS 64   /* in one dns_ask() */
+#define DNS_MAX_QUESTIONS 128  /* under way at once */
 
 struct dns_opts {
 	const char *servers; /* "127.0.0.1:53,[::1]:53"; NULL: resolv.conf */
@@ -43,5 +44,17 @@ void dns_ask(struct dns *, struct arena *, const struct dns_question *q,
 /* One question. */
 const struct dns_answer *
 dns_lookup(struct dns *, struct arena *, const struct dns_question *);
+
+/*
+ * Send one and go on: *out is NULL until the answer has come, in dns_wait()
+ * or here. Question and *out must last that long.
+ */
+void dns_send(struct dns *, struct arena *, const struct dns_question *,
+    struct dns_answer **out);
+/* Until at least one more answer is there, nothing is under way, or the
+ * deadline (date_mono_ms()) has come. */
+void dns_wait(struct dns *, int64_t deadline);
+/* What is under way is DNS_TEMPFAIL. */
+void dns_cancel(struct dns *);
 
 #endif
