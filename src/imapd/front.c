@@ -186,7 +186,7 @@ main(void)
 		return 71;
 	daemon_init(&f->d, "quire-imapd");
 	f->loop = ev_default_loop(EVBACKEND_EPOLL);
-	link_init(&f->auth, f->loop, auth_said, auth_gone, f);
+	link_init(&f->auth, f->loop, "quire-authd", auth_said, auth_gone, f);
 	configure(f);
 	if (f->config == NULL)
 		return 78;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "format/forged/forged.h"
 #include "system/fs/fs.h"
 #include "system/log/log.h"
 
@@ -31,50 +32,69 @@ deliver_answer(struct deliver_job *job, const struct err *e)
 	LOG_ERROR("deliver.failed", F_ERR(e), F_INT("code", a->code));
 }
 
+/* What arrives, without fields that only we may have written. */
 static int
-copy_message(struct incoming *in, int fd, uint64_t size, struct err *e)
+copy_message(
+    struct incoming *in, int fd, uint64_t size, struct forged *f, struct err *e)
 {
-	char buf[CHUNK];
+	char chunk[CHUNK];
+	struct buf out;
 	uint64_t off = 0;
+	int rc = 0;
 
-	while (off < size) {
+	buf_init(&out, CHUNK + FORGED_MAX_FIELD + FORGED_MAX_NAME);
+	while (off < size && rc == 0) {
 		size_t want = size - off < CHUNK ? size - off : CHUNK;
-		ssize_t n = fs_pread_all(fd, buf, want, off);
+		ssize_t n = fs_pread_all(fd, chunk, want, off);
 
 		if (n == -1)
-			return err_sys(e, "read the message");
-		if (n == 0)
-			return err_set(e, ERR_TEMP,
+			rc = err_sys(e, "read the message");
+		else if (n == 0)
+			rc = err_set(e, ERR_TEMP,
 			    "message is %llu octets, %llu were announced",
 			    (unsigned long long)off, (unsigned long long)size);
-		if (incoming_write(in, str_make(buf, (size_t)n), e) == -1)
-			return -1;
-		off += (uint64_t)n;
+		else {
+			forged_push(f, str_make(chunk, (size_t)n), &out);
+			off += (uint64_t)n;
+			if (off == size)
+				forged_finish(f, &out);
+			rc = incoming_write(in, buf_str(&out), e);
+			buf_clear(&out);
+		}
 	}
-	return 0;
+	buf_release(&out);
+	return rc;
 }
 
 static int
 prepare(struct mailbox *m, struct deliver_job *job, const struct msg_deliver *d,
-    int fd, struct err *e)
+    int fd, struct str authserv_id, struct err *e)
 {
 	const struct incoming_opts opts = { .is_new = true, .token = d->token };
+	struct forged f;
+	int rc;
 
 	if (incoming_new(&job->in, m, &opts, e) == -1) {
 		job->in = NULL;
 		return -1;
 	}
-	if (incoming_write(job->in, d->header, e) == 0 &&
-	    copy_message(job->in, fd, d->size, e) == 0 &&
-	    incoming_finish(job->in, e) == 0)
-		return 0;
-	incoming_free(&job->in);
-	return -1;
+	forged_init(&f, authserv_id);
+	rc = incoming_write(job->in, d->header, e);
+	if (rc == 0)
+		rc = copy_message(job->in, fd, d->size, &f, e);
+	if (rc == 0)
+		rc = incoming_finish(job->in, e);
+	if (rc == 0 && f.n > 0)
+		LOG_INFO("deliver.forged", F_INT("fields", f.n));
+	forged_release(&f);
+	if (rc == -1)
+		incoming_free(&job->in);
+	return rc;
 }
 
 void
 deliver_prepare(struct mailbox *m, struct deliver_job *job,
-    const struct msg_deliver *d, int fd)
+    const struct msg_deliver *d, int fd, struct str authserv_id)
 {
 	struct err e;
 	int rc = d->is_retry ? mailbox_has_delivery(m, d->token, &e) : 0;
@@ -87,11 +107,11 @@ deliver_prepare(struct mailbox *m, struct deliver_job *job,
 		return;
 	}
 	if (rc == 0)
-		rc = prepare(m, job, d, fd, &e);
+		rc = prepare(m, job, d, fd, authserv_id, &e);
 	/* before mail is refused, what is only kept in case goes */
 	if (rc == -1 && e.kind == ERR_SPACE &&
 	    mailbox_make_room(m, d->size * 4 + (1 << 20)))
-		rc = prepare(m, job, d, fd, &e);
+		rc = prepare(m, job, d, fd, authserv_id, &e);
 	if (rc == -1)
 		deliver_answer(job, &e);
 }

@@ -26,8 +26,8 @@ struct deliver_job {
 };
 
 /* Write header and message into tmp/; on failure job->answer says why. */
-void deliver_prepare(
-    struct mailbox *, struct deliver_job *, const struct msg_deliver *, int fd);
+void deliver_prepare(struct mailbox *, struct deliver_job *,
+    const struct msg_deliver *, int fd, struct str authserv_id);
 /* Sync and file all prepared ones; every job then has its answer. */
 void deliver_commit(struct mailbox *, struct deliver_job *, size_t n);
 /* The SMTP reply for a store error. */

@@ -13,9 +13,10 @@
  */
 static struct {
 	char hostname[256];
+	char authserv_id[256];
 	bool fast;
 	enum account_export exports;
-} inherited = { .hostname = "localhost" };
+} inherited = { .hostname = "localhost", .authserv_id = "localhost" };
 
 void
 mda_settings(struct account_opts *o)
@@ -23,6 +24,12 @@ mda_settings(struct account_opts *o)
 	o->hostname = inherited.hostname;
 	o->fast_sync = inherited.fast;
 	o->exports = inherited.exports;
+}
+
+struct str
+mda_authserv_id(void)
+{
+	return str_from(inherited.authserv_id);
 }
 
 static void
@@ -38,6 +45,8 @@ prepare(struct daemon *d)
 	else {
 		str_copy(c->hostname, inherited.hostname,
 		    sizeof(inherited.hostname));
+		str_copy(config_authserv_id(c), inherited.authserv_id,
+		    sizeof(inherited.authserv_id));
 		inherited.fast = c->sync_fast;
 		inherited.exports = (enum account_export)c->exports;
 	}

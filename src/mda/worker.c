@@ -88,7 +88,7 @@ take(struct worker *w, int dir, struct deliver_job *job, bool *closed)
 		deliver_answer(job, &e);
 	else {
 		log_set_sid(d.sid);
-		deliver_prepare(w->inbox, job, &d, m.fds[0]);
+		deliver_prepare(w->inbox, job, &d, m.fds[0], mda_authserv_id());
 		LOG_DEBUG("deliver", F_STR("rcpt", d.recipient),
 		    F_STR("sender", d.sender), F_INT("size", d.size));
 		log_set_sid(STR(""));

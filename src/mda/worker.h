@@ -8,5 +8,7 @@
 int mda_work(const struct nursery_job *);
 /* What the workers inherit from the configuration. */
 void mda_settings(struct account_opts *);
+/* The name that our Authentication-Results are given under. */
+struct str mda_authserv_id(void);
 
 #endif

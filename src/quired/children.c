@@ -23,6 +23,7 @@ static const struct {
 	enum prog a, b;
 } links[] = {
 	{ PROG_SMTPD, PROG_AUTHD },
+	{ PROG_SMTPD, PROG_CHECK },
 	{ PROG_IMAPD, PROG_AUTHD },
 	{ PROG_AUTHD, PROG_USERDB },
 };

@@ -18,6 +18,7 @@ client_free(struct client *cl)
 	ev_timer_stop(f->loop, &cl->data);
 	if (cl->wait == WAIT_AUTH)
 		auth_cancel(cl);
+	check_release(cl);
 	spool_close(f, &cl->spool);
 	smtp_session_free(&cl->session);
 	if (cl->conn != NULL)
@@ -85,16 +86,18 @@ want_mail(struct client *cl)
 			return;
 		}
 	}
-	smtp_session_mail_is(cl->session, NULL);
+	check_sender(cl);
 }
 
-static void
-want_rcpt(struct client *cl)
+void
+client_rcpt(struct client *cl)
 {
 	const struct smtp_rcpt *r = smtp_session_rcpt(cl->session);
 	const struct config *c = cl->front->config;
 	const struct config_account *a;
 
+	if (!check_allows_rcpt(cl))
+		return;
 	switch (config_find(c, r->addr.local,
 	    r->is_postmaster ? c->hostname : r->addr.domain, &a)) {
 	case RCPT_OK:
@@ -167,6 +170,16 @@ want_delay(struct client *cl)
 	ev_timer_start(cl->front->loop, &cl->delay);
 }
 
+/* quire-check may take a while: what was said so far goes out. */
+static bool
+is_answered(struct client *cl)
+{
+	if (cl->wait != WAIT_CHECK)
+		return true;
+	flush(cl);
+	return false;
+}
+
 /* What the session wants and gets at once; false: it waits or is gone. */
 static bool
 serve(struct client *cl, enum smtp_want want)
@@ -203,12 +216,15 @@ serve(struct client *cl, enum smtp_want want)
 		auth_cancel(cl);
 		smtp_session_auth_cancelled(cl->session);
 		return true;
+	case WANT_HELO:
+		check_helo(cl);
+		return is_answered(cl);
 	case WANT_MAIL:
 		want_mail(cl);
-		return true;
+		return is_answered(cl);
 	case WANT_RCPT:
-		want_rcpt(cl);
-		return true;
+		client_rcpt(cl);
+		return is_answered(cl);
 	case WANT_DATA:
 		want_data(cl);
 		return true;
@@ -223,9 +239,9 @@ serve(struct client *cl, enum smtp_want want)
 		return true;
 	case WANT_DELIVER:
 		ev_timer_stop(cl->front->loop, &cl->data);
-		deliver_start(cl);
+		check_message(cl);
 		flush(cl);
-		return cl->wait != WAIT_DELIVER;
+		return cl->wait != WAIT_DELIVER && cl->wait != WAIT_CHECK;
 	}
 	return false;
 }
@@ -376,6 +392,7 @@ init_timers(struct client *cl)
 	ev_init(&cl->idle, idle_cb);
 	cl->idle.repeat = (double)cl->front->config->limits.smtp_read_ms / 1e3;
 	cl->delay.data = cl->data.data = cl->idle.data = cl;
+	check_init(cl);
 }
 
 static struct smtp_session *
@@ -394,6 +411,8 @@ new_session(struct client *cl)
 		.has_starttls = cl->front->tls != NULL,
 		.auth_without_tls = l->plain_login,
 		.is_localserve = c->error_localparts,
+		.checks_helo =
+		    l->service == SERVICE_SMTP && config_has_checks(c),
 		.limits = smtp_limits_default,
 		.on_reply = on_reply,
 		.arg = cl,

@@ -260,8 +260,11 @@ put_header(struct client *cl, const struct smtp_mail *mail,
 	t.zone_min = date_local_zone(t.time);
 	/* one recipient must not learn of the others */
 	t.rcpt = &rcpt->addr;
-	smtp_return_path_put(out, &mail->reverse_path);
+	t.peer_name = str_from(cl->check.peer_name);
+	/* features 1.10, newest first */
 	smtp_delivered_to_put(out, &rcpt->addr);
+	smtp_return_path_put(out, &mail->reverse_path);
+	buf_put(out, buf_str(&cl->check.header));
 	smtp_received_put(out, &t);
 }
 
@@ -277,7 +280,7 @@ pack_job(struct client *cl, const struct smtp_mail *mail,
 
 	buf_init(&sender, 1024);
 	buf_init(&to, 1024);
-	buf_init(&header, 16384);
+	buf_init(&header, IPC_MAX);
 	addr_print_path(&sender, &mail->reverse_path);
 	addr_print(&to, &rcpt->addr);
 	put_header(cl, mail, rcpt, &header);

@@ -25,9 +25,25 @@ auth_gone(void *user, int fd)
 }
 
 static void
-watch_auth(struct smtpd *f)
+check_said(void *user, struct ipc_msg *m)
+{
+	check_answered(user, m);
+}
+
+static void
+check_gone(void *user, int fd)
+{
+	struct smtpd *f = user;
+
+	daemon_peer_lost(&f->d, fd);
+	check_lost(f);
+}
+
+static void
+watch_peers(struct smtpd *f)
 {
 	link_use(&f->auth, daemon_peer_fd(&f->d, PROG_AUTHD, 0));
+	link_use(&f->check, daemon_peer_fd(&f->d, PROG_CHECK, 0));
 }
 
 static void
@@ -105,7 +121,7 @@ ctl_cb(struct ev_loop *loop, ev_io *w, int revents)
 		configure(f);
 		break;
 	case DAEMON_PEER:
-		watch_auth(f);
+		watch_peers(f);
 		break;
 	case DAEMON_STOP:
 	case DAEMON_LOST:
@@ -139,7 +155,8 @@ main(void)
 		return 71;
 	daemon_init(&f->d, "quire-smtpd");
 	f->loop = ev_default_loop(EVBACKEND_EPOLL);
-	link_init(&f->auth, f->loop, auth_said, auth_gone, f);
+	link_init(&f->auth, f->loop, "quire-authd", auth_said, auth_gone, f);
+	link_init(&f->check, f->loop, "quire-check", check_said, check_gone, f);
 	configure(f);
 	if (f->config == NULL)
 		return 78;
@@ -148,7 +165,7 @@ main(void)
 	ev_io_init(&f->ctl, ctl_cb, f->d.ctl, EV_READ);
 	f->ctl.data = f;
 	ev_io_start(f->loop, &f->ctl);
-	watch_auth(f);
+	watch_peers(f);
 	for (i = 0; i < f->d.nlisteners; i++) {
 		ev_io_init(
 		    &f->listeners[i], accept_cb, f->d.listeners[i].fd, EV_READ);

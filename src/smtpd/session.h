@@ -62,6 +62,7 @@ struct smtp_options {
 	bool has_starttls;     /* it can be offered */
 	bool offers_auth;      /* always on submission */
 	bool auth_without_tls; /* only where the wire is trusted */
+	bool checks_helo;      /* MX: a HELO name must be there */
 	bool is_localserve;    /* local parts that make errors */
 	struct smtp_limits limits;
 	/* Each reply, for log and counters; may be NULL. */
@@ -85,6 +86,7 @@ enum smtp_want {
 	WANT_STARTTLS,	  /* send the output, shake hands: _tls_is_up() */
 	WANT_AUTH,	  /* one SASL step, smtp_session_auth(): _auth_is() */
 	WANT_AUTH_CANCEL, /* forget that exchange: _auth_cancelled() */
+	WANT_HELO,	  /* is there such a host? _helo_is() */
 	WANT_MAIL,	  /* may this sender send? _mail_is() */
 	WANT_RCPT,	  /* who is that? smtp_session_rcpt(): _rcpt_is() */
 	WANT_DATA,	  /* make room for a message: _data_is() */
@@ -164,6 +166,7 @@ smtp_session_tls_is_up(struct smtp_session *, struct str tls, bool has_binding);
 void smtp_session_auth_is(struct smtp_session *, enum smtp_auth_verdict,
     struct str data, struct str account);
 void smtp_session_auth_cancelled(struct smtp_session *);
+void smtp_session_helo_is(struct smtp_session *, const struct smtp_verdict *);
 void smtp_session_mail_is(struct smtp_session *, const struct smtp_verdict *);
 void smtp_session_rcpt_is(
     struct smtp_session *, enum smtp_rcpt_verdict, const struct smtp_verdict *);

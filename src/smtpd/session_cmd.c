@@ -43,6 +43,23 @@ run_helo(struct smtp_session *s, const struct smtp_command *c)
 	buf_put(&s->helo, c->name);
 	s->is_esmtp = false;
 	session_reset_mail(s);
+	s->want = WANT_HELO;
+	if (!s->opt->checks_helo)
+		smtp_session_helo_is(s, NULL);
+}
+
+/* Those who still say HELO are mostly not mail servers: features 1.2. */
+void
+smtp_session_helo_is(struct smtp_session *s, const struct smtp_verdict *v)
+{
+	assert(s->want == WANT_HELO);
+	s->want = WANT_INPUT;
+	if (v != NULL && v->code != 250) {
+		buf_clear(&s->helo);
+		session_enter(s, ST_START);
+		session_error(s, v->code, v->enhanced, v->text);
+		return;
+	}
 	session_enter(s, ST_READY);
 	session_reply(s, 250, NULL, s->opt->hostname);
 }

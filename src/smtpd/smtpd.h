@@ -26,7 +26,18 @@ enum client_wait {
 	WAIT_TLS,
 	WAIT_DELAY,
 	WAIT_AUTH,
+	WAIT_CHECK,
 	WAIT_DELIVER,
+};
+
+/* What quire-check is asked, and what it said about this message. */
+struct client_check {
+	uint32_t id;   /* of the question under way, 0: none */
+	uint16_t type; /* MSG_CHECK.. */
+	enum { CHECK_SPF_UNKNOWN, CHECK_SPF_PASS, CHECK_SPF_OTHER } spf;
+	ev_timer late;
+	struct buf header;
+	char peer_name[256];
 };
 
 struct spool {
@@ -46,6 +57,7 @@ struct client {
 	const struct daemon_listener *listener;
 	enum client_wait wait;
 	struct spool spool;
+	struct client_check check;
 	unsigned jobs; /* deliveries without an answer */
 	bool is_running, has_progress;
 	ev_timer delay, idle, data;
@@ -80,11 +92,11 @@ struct smtpd {
 	struct ev_loop *loop;
 	struct config *config;
 	SSL_CTX *tls;
-	struct idtable clients, jobs, mdas;
+	struct idtable clients, jobs, mdas, checks;
 	struct mda *mda_list;
 	uint64_t counter, spooled;
 	ev_io ctl, listeners[DAEMON_MAX_LISTENERS];
-	struct link auth;
+	struct link auth, check;
 	bool stopping;
 	ev_timer stop_timer;
 	struct conn_timeouts timeouts;
@@ -94,6 +106,7 @@ struct smtpd {
 /* client.c */
 void client_accept(struct smtpd *, const struct daemon_listener *);
 void client_run(struct client *); /* go on after an answer */
+void client_rcpt(struct client *);
 void client_end(struct client *, const char *enhanced, const char *text);
 
 /* auth.c */
@@ -101,6 +114,19 @@ void auth_step(struct client *);
 void auth_cancel(struct client *);
 void auth_message(struct smtpd *, struct ipc_msg *);
 void auth_lost(struct smtpd *);
+
+/* check.c: what strangers bring, see quire-check */
+bool check_is_on(const struct client *);
+void check_init(struct client *);
+void check_release(struct client *);
+void check_forget(struct client *); /* the question under way */
+void check_helo(struct client *);
+void check_sender(struct client *);
+/* false: refused, or it will call client_rcpt() again */
+bool check_allows_rcpt(struct client *);
+void check_message(struct client *); /* then deliver_start() */
+void check_answered(struct smtpd *, struct ipc_msg *);
+void check_lost(struct smtpd *);
 
 /* spool.c: the message while it is received */
 int spool_open(struct smtpd *, struct spool *, struct err *);

@@ -28,8 +28,8 @@ f=$(ls "$MD"/new/* 2>/dev/null)
 is "one file in new/" "$(echo "$f" | wc -l)" 1
 cp "$f" "$T/stored"
 is "body is what was sent" "$(sed '1,/^$/d' "$f")" "$(sed '1,/^$/d' "$T/msg")"
-like "Return-Path" "$(sed -n 1p "$f")" '^Return-Path: <alice@example.org>'
-like "Delivered-To" "$(sed '/^$/q' "$f")" '^Delivered-To: quire@localhost'
+like "Delivered-To" "$(sed -n 1p "$f")" '^Delivered-To: quire@localhost'
+like "Return-Path" "$(sed -n 2p "$f")" '^Return-Path: <alice@example.org>'
 like "Received" "$(sed '/^$/q' "$f" | tr -d '\n')" \
     'Received: from .*127\.0\.0\.1.*by localhost .*for <quire@localhost>'
 is "stored with LF" "$(grep -c "$(printf '\r')" "$f")" 0

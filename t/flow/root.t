@@ -25,6 +25,10 @@ users {
 	userdb bin
 	mda nobody
 	imap nobody
+	check games
+}
+checks {
+	enable no # there may be no resolver
 }
 listener l {
 	address 127.0.0.1
@@ -57,6 +61,7 @@ ok "the service starts" grep -qx ready "$T/out"
 st=$(quire -C "$D" status)
 pid_of() { printf '%s\n' "$st" | awk -v p="$1" '$1 == p { print $2 }'; }
 owner() { ps -o user= -p "$(pid_of "$1")"; }
+is "check is games" "$(owner quire-check)" games
 is "smtpd is daemon" "$(owner quire-smtpd)" daemon
 is "imapd is mail" "$(owner quire-imapd)" mail
 is "authd is bin" "$(owner quire-authd)" bin

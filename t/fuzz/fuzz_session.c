@@ -52,6 +52,9 @@ answer(struct smtp_session *s, enum smtp_want want, unsigned r)
 	case WANT_AUTH_CANCEL:
 		smtp_session_auth_cancelled(s);
 		return;
+	case WANT_HELO:
+		smtp_session_helo_is(s, r % 4 ? NULL : &bad);
+		return;
 	case WANT_MAIL:
 		smtp_session_mail_is(s, r % 4 ? NULL : &bad);
 		return;

@@ -96,7 +96,9 @@ put_comment(struct buf *b, const struct spf *s, struct str ip)
 	buf_puts(b, " (domain of ");
 	put_quoted(b, s->sender, STR("()\\"));
 	buf_printf(b, " %s %.*s, %s dnssec)", says[s->result.verdict],
-	    STR_ARG(ip), s->result.is_secure ? "with" : "without");
+	    STR_ARG(ip),
+	    s->result.is_secure && s->result.n_questions > 0 ? "with" :
+							       "without");
 }
 
 /* "Received-SPF:" [CFWS] result FWS [comment FWS] [ key-value-list ] CRLF

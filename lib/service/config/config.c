@@ -286,6 +286,20 @@ config_find(const struct config *c, struct str local, struct str domain,
 	return d != NULL ? RCPT_NOUSER : RCPT_NODOMAIN;
 }
 
+bool
+config_has_checks(const struct config *c)
+{
+	return c->checks.enable == CHECKS_YES ||
+	       (c->checks.enable == CHECKS_AUTO && !c->is_single_user);
+}
+
+struct str
+config_authserv_id(const struct config *c)
+{
+	return c->checks.authserv_id.n > 0 ? c->checks.authserv_id :
+					     c->hostname;
+}
+
 const struct config_account *
 config_login(const struct config *c, struct str login)
 {

@@ -54,7 +54,19 @@ struct config_limits {
 	uint64_t connections, connections_per_ip;
 	uint64_t smtp_read_ms, smtp_data_ms, imap_login_ms, handshake_ms;
 	uint64_t write_ms;
+	uint64_t check_ms; /* DNS for one message, all together */
 };
+
+/* What DNS is asked about mail from strangers. */
+struct config_checks {
+	int enable;	     /* CHECKS_* */
+	struct str resolver; /* "IP:PORT .."; empty: resolv.conf */
+	bool trust_ad;	     /* believe its AD wherever it is */
+	struct conf_list dnsbl;
+	struct str authserv_id; /* empty: hostname */
+};
+enum { CHECKS_AUTO, CHECKS_YES, CHECKS_NO };
+#define CONFIG_MAX_DNSBL 8
 
 struct config {
 	struct str hostname;
@@ -73,6 +85,7 @@ struct config {
 	int exports;	  /* EXPORTS_* */
 	bool is_snapshot; /* addresses are in normal form already */
 	struct config_limits limits;
+	struct config_checks checks;
 	struct config_listener *listeners;
 	size_t nlisteners;
 	struct config_domain *domains;
@@ -111,6 +124,11 @@ enum config_rcpt {
  */
 enum config_rcpt config_find(const struct config *, struct str local,
     struct str domain, const struct config_account **);
+/* Are messages of strangers checked? Not by default in localserve, which must
+ * work without a network. */
+bool config_has_checks(const struct config *);
+/* The name our Authentication-Results are given under (RFC 8601, 2.5). */
+struct str config_authserv_id(const struct config *);
 /* A login name: an address of the account, or its name. NULL: unknown. */
 const struct config_account *
 config_login(const struct config *, struct str login);

@@ -101,6 +101,23 @@ put_limits(struct buf *b, const struct config_limits *l)
 	put_uint(b, 1, "imap-login", l->imap_login_ms, "ms");
 	put_uint(b, 1, "tls-handshake", l->handshake_ms, "ms");
 	put_uint(b, 1, "write", l->write_ms, "ms");
+	put_uint(b, 1, "check", l->check_ms, "ms");
+	buf_puts(b, "}\n");
+}
+
+static void
+put_checks(struct buf *b, const struct config_checks *k)
+{
+	static const char *const switches[] = { "auto", "yes", "no" };
+
+	buf_puts(b, "checks {\n");
+	put(b, 1, "enable", str_from(switches[k->enable]));
+	if (k->resolver.n > 0)
+		put(b, 1, "resolver", k->resolver);
+	put_bool(b, 1, "trust-ad", k->trust_ad);
+	put_list(b, 1, "dnsbl", &k->dnsbl);
+	if (k->authserv_id.n > 0)
+		put(b, 1, "authserv-id", k->authserv_id);
 	buf_puts(b, "}\n");
 }
 
@@ -134,6 +151,7 @@ config_print(struct buf *b, const struct config *c)
 		buf_puts(b, "}\n");
 	}
 	put_limits(b, &c->limits);
+	put_checks(b, &c->checks);
 	for (i = 0; i < c->nlisteners; i++)
 		put_listener(b, &c->listeners[i]);
 	for (d = c->domains; d != NULL; d = d->next)

@@ -10,6 +10,7 @@ static const char *const log_targets[] = { "stderr", "syslog", "file", NULL };
 static const char *const log_levels[] = { "error", "warn", "info", "debug",
 	"trace", "traceauth", "tracedata", NULL };
 static const char *const exports[] = { "auto", "none", "dovecot", NULL };
+static const char *const switches[] = { "auto", "yes", "no", NULL };
 static const char *const sources[] = { "own", "system", NULL };
 
 /* clang-format off */
@@ -24,6 +25,7 @@ static const struct conf_row limit_rows[] = {
 	{ "imap-login",		CONF_TIME, L(imap_login_ms), 100, 3600000 },
 	{ "tls-handshake",	CONF_TIME, L(handshake_ms), 100, 3600000 },
 	{ "write",		CONF_TIME, L(write_ms), 100, 3600000 },
+	{ "check",		CONF_TIME, L(check_ms), 100, 300000 },
 };
 
 #define S(f) offsetof(struct config_listener, f)
@@ -59,6 +61,14 @@ static const struct conf_row tls_rows[] = {
 	{ "certificate", CONF_STR, offsetof(struct config, tls_certificate) },
 	{ "key",	 CONF_STR, offsetof(struct config, tls_key) },
 };
+#define K(f) offsetof(struct config, checks.f)
+static const struct conf_row check_rows[] = {
+	{ "enable",	 CONF_WORD, K(enable), .words = switches },
+	{ "resolver",	 CONF_STR,  K(resolver) },
+	{ "trust-ad",	 CONF_BOOL, K(trust_ad) },
+	{ "dnsbl",	 CONF_LIST, K(dnsbl) },
+	{ "authserv-id", CONF_STR,  K(authserv_id) },
+};
 #define U(p) offsetof(struct config, user[p])
 static const struct conf_row user_rows[] = {
 	{ "smtpd",  CONF_STR, U(PROG_SMTPD) },
@@ -67,6 +77,7 @@ static const struct conf_row user_rows[] = {
 	{ "userdb", CONF_STR, U(PROG_USERDB) },
 	{ "mda",    CONF_STR, U(PROG_MDA) },
 	{ "imap",   CONF_STR, U(PROG_IMAP) },
+	{ "check",  CONF_STR, U(PROG_CHECK) },
 };
 /* clang-format on */
 
@@ -98,6 +109,21 @@ tls_block(struct arena *a, void *out, const struct conf_node *n,
 	if (wants_block(n, false, e))
 		conf_apply(
 		    a, out, tls_rows, N(tls_rows), n->child, "tls setting", e);
+}
+
+static void
+checks_block(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	struct config *c = out;
+
+	if (!wants_block(n, false, e))
+		return;
+	conf_apply(
+	    a, out, check_rows, N(check_rows), n->child, "check setting", e);
+	if (c->checks.dnsbl.n > CONFIG_MAX_DNSBL)
+		conf_error(
+		    e, &n->pos, "more than %d dnsbl zones", CONFIG_MAX_DNSBL);
 }
 
 static void
@@ -243,6 +269,7 @@ static const struct conf_row rows[] = {
 	{ "tls",	      CONF_BLOCK, .block = tls_block },
 	{ "users",	      CONF_BLOCK, .block = users_block },
 	{ "limits",	      CONF_BLOCK, .block = limits_block },
+	{ "checks",	      CONF_BLOCK, .block = checks_block },
 	{ "listener",	      CONF_BLOCK, .block = listener_block },
 	{ "snapshot",	      CONF_BOOL,  C(is_snapshot) },
 	{ "domain",	      CONF_BLOCK, .block = config_domain_block },
@@ -263,6 +290,7 @@ config_defaults(struct config *c)
 	c->user[PROG_USERDB] = STR("quire-auth");
 	c->user[PROG_MDA] = STR("quire-nursery");
 	c->user[PROG_IMAP] = STR("quire-nursery");
+	c->user[PROG_CHECK] = STR("quire-check");
 	c->limits = (struct config_limits){
 		.message_size = 100 << 20, /* features 1.2 */
 		.recipients = 1000,
@@ -273,6 +301,7 @@ config_defaults(struct config *c)
 		.imap_login_ms = 30000, /* features 4.2 */
 		.handshake_ms = 60000,
 		.write_ms = 30000,
+		.check_ms = 60000, /* features 2.1 */
 	};
 }
 

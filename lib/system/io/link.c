@@ -35,11 +35,12 @@ link_cb(struct ev_loop *loop, ev_io *w, int revents)
 }
 
 void
-link_init(struct link *l, struct ev_loop *loop,
+link_init(struct link *l, struct ev_loop *loop, const char *name,
     void (*message)(void *, struct ipc_msg *), void (*lost)(void *, int fd),
     void *user)
 {
 	l->loop = loop;
+	l->name = name;
 	l->fd = -1;
 	l->message = message;
 	l->lost = lost;
@@ -61,10 +62,18 @@ link_use(struct link *l, int fd)
 }
 
 bool
+link_send_fd(struct link *l, const struct buf *b, int fd)
+{
+	if (l->fd != -1 && ipc_send(l->fd, b, fd == -1 ? NULL : &fd,
+			       fd == -1 ? 0 : 1) == IPC_OK)
+		return true;
+	LOG_ERROR("peer.channel", F_CSTR("program", l->name),
+	    F_CSTR("err", "not there, or it does not read"));
+	return false;
+}
+
+bool
 link_send(struct link *l, const struct buf *b)
 {
-	if (l->fd != -1 && ipc_send(l->fd, b, NULL, 0) == IPC_OK)
-		return true;
-	LOG_ERROR("auth.channel", F_CSTR("err", "authd is not there"));
-	return false;
+	return link_send_fd(l, b, -1);
 }

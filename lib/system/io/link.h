@@ -19,14 +19,17 @@ struct link {
 	void (*message)(void *user, struct ipc_msg *);
 	void (*lost)(void *user, int fd); /* the owner closes it */
 	void *user;
+	const char *name; /* of the peer, for the log */
 	char recv_buf[IPC_MAX];
 };
 
-void link_init(struct link *, struct ev_loop *,
+void link_init(struct link *, struct ev_loop *, const char *name,
     void (*message)(void *, struct ipc_msg *), void (*lost)(void *, int fd),
     void *user);
 /* Use this channel from now on (-1: none). The descriptor is borrowed. */
 void link_use(struct link *, int fd);
+/* false: not sent, the peer is not there or does not read. */
 bool link_send(struct link *, const struct buf *);
+bool link_send_fd(struct link *, const struct buf *, int fd);
 
 #endif

@@ -3,7 +3,8 @@
 #include "base/pack.h"
 
 const char *const prog_names[PROGS] = { "quire-smtpd", "quire-imapd",
-	"quire-authd", "quire-userdb", "quire-mda", "quire-imap" };
+	"quire-authd", "quire-userdb", "quire-mda", "quire-imap",
+	"quire-check" };
 const char *const service_names[SERVICES] = { "smtp", "submission",
 	"submissions", "imap", "imaps" };
 
@@ -286,6 +287,57 @@ msg_unpack_delivered(struct ipc_msg *g, struct msg_delivered *m)
 
 	return cur_u16(c, &m->code) && m->code >= 200 && m->code < 600 &&
 	       cur_blob(c, &m->enhanced) && cur_blob(c, &m->text) &&
+	       cur_done(c);
+}
+
+void
+msg_pack_check(
+    struct buf *b, uint16_t type, uint32_t id, const struct msg_check *m)
+{
+	ipc_begin(b, type, id);
+	pack_blob(b, m->remote);
+	pack_blob(b, m->helo);
+	pack_blob(b, m->sid);
+	pack_u8(b, m->is_null);
+	pack_blob(b, m->local);
+	pack_blob(b, m->domain);
+	pack_u8(b, m->is_tls);
+	pack_u64(b, m->size);
+}
+
+bool
+msg_unpack_check(struct ipc_msg *g, struct msg_check *m)
+{
+	struct cur *c = &g->body;
+
+	return cur_blob(c, &m->remote) && cur_blob(c, &m->helo) &&
+	       cur_blob(c, &m->sid) && take_bool(c, &m->is_null) &&
+	       cur_blob(c, &m->local) && cur_blob(c, &m->domain) &&
+	       take_bool(c, &m->is_tls) && cur_u64(c, &m->size) && cur_done(c);
+}
+
+void
+msg_pack_checked(struct buf *b, uint32_t id, const struct msg_checked *m)
+{
+	ipc_begin(b, MSG_CHECKED, id);
+	pack_u16(b, m->code);
+	pack_blob(b, m->enhanced);
+	pack_blob(b, m->text);
+	pack_blob(b, m->reason);
+	pack_blob(b, m->peer_name);
+	pack_blob(b, m->header);
+	pack_u8(b, m->spf_pass);
+}
+
+bool
+msg_unpack_checked(struct ipc_msg *g, struct msg_checked *m)
+{
+	struct cur *c = &g->body;
+
+	return cur_u16(c, &m->code) && m->code >= 200 && m->code < 600 &&
+	       cur_blob(c, &m->enhanced) && cur_blob(c, &m->text) &&
+	       cur_blob(c, &m->reason) && cur_blob(c, &m->peer_name) &&
+	       cur_blob(c, &m->header) && take_bool(c, &m->spf_pass) &&
 	       cur_done(c);
 }
 

@@ -45,6 +45,12 @@ enum msg_type {
 	/* smtpd to mda and back */
 	MSG_DELIVER, /* descriptor: the message */
 	MSG_DELIVERED,
+	/* smtpd to check and back */
+	MSG_CHECK,	  /* descriptor: the message */
+	MSG_CHECK_HELO,	  /* is there such a host? */
+	MSG_CHECK_SENDER, /* may mail come from that domain? */
+	MSG_CHECK_SPF,	  /* only SPF of the envelope */
+	MSG_CHECKED,
 	/* quire (command line) to quired and back */
 	MSG_CONTROL,
 	MSG_CONTROL_TEXT,
@@ -59,6 +65,7 @@ enum prog {
 	PROG_USERDB,
 	PROG_MDA,
 	PROG_IMAP,
+	PROG_CHECK,
 	PROGS
 };
 extern const char *const prog_names[PROGS]; /* "quire-smtpd" .. */
@@ -189,6 +196,28 @@ bool msg_unpack_deliver(struct ipc_msg *, struct msg_deliver *);
 void
 msg_pack_delivered(struct buf *, uint32_t id, const struct msg_delivered *);
 bool msg_unpack_delivered(struct ipc_msg *, struct msg_delivered *);
+
+/* CHECK and its kin: who brings a message, and where from */
+struct msg_check {
+	struct str remote, helo, sid;
+	bool is_null;		  /* the reverse path is "<>" */
+	struct str local, domain; /* else: its sides */
+	bool is_tls;
+	uint64_t size; /* of the message in the descriptor */
+};
+struct msg_checked {
+	uint16_t code; /* 250, 4xx, 5xx */
+	struct str enhanced, text;
+	struct str reason;    /* a word */
+	struct str peer_name; /* verified reverse name, or empty */
+	struct str header;    /* fields to put in front, CRLF */
+	bool spf_pass;	      /* of the reverse path */
+};
+void msg_pack_check(
+    struct buf *, uint16_t type, uint32_t id, const struct msg_check *);
+bool msg_unpack_check(struct ipc_msg *, struct msg_check *);
+void msg_pack_checked(struct buf *, uint32_t id, const struct msg_checked *);
+bool msg_unpack_checked(struct ipc_msg *, struct msg_checked *);
 
 /*
  * imapd to the session: the first thing on the stream, behind its length as

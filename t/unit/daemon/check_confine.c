@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../../../src/authd/profile.h"
+#include "../../../src/check/profile.h"
 #include "../../../src/imap/profile.h"
 #include "../../../src/imapd/profile.h"
 #include "../../../src/mda/profile.h"
@@ -37,6 +38,10 @@ static const struct row {
 	{ "quire-smtpd", &smtpd_profile, ALL },
 	{ "quire-imapd", &imapd_profile, ALL },
 	{ "quire-authd", &authd_profile, ALL },
+	/* asks DNS; each of its children has one message and forks nobody */
+	{ "quire-check", &check_profile, PASSWD | OTHER | EXEC | SIGNAL },
+	{ "quire-check child", &check_child_profile,
+	    PASSWD | OTHER | EXEC | SIGNAL, &check_profile },
 	/* NSS and PAM need the rest; it answers one question per process */
 	{ "quire-userdb", &userdb_profile, SIGNAL },
 	/* owns nothing when started by root; its children are the next rows */

@@ -157,6 +157,12 @@ serve(struct host *h, struct str *in)
 			buf_puts(&h->script, "<cancel>\r\n");
 			smtp_session_auth_cancelled(h->s);
 			break;
+		case WANT_HELO:
+			smtp_session_helo_is(
+			    h->s, str_eq(smtp_session_helo(h->s), STR("evil")) ?
+				      &v :
+				      NULL);
+			break;
 		case WANT_MAIL:
 			smtp_session_mail_is(
 			    h->s, str_eq(smtp_session_mail(h->s)
@@ -286,6 +292,10 @@ static const struct {
 	    HELO MAIL RCPT "RSET\r\nDATA\r\n",
 	    HI HELLO OK1 OK2 "250 2.0.0 all forgotten\r\n"
 			     "503 5.5.1 MAIL and RCPT first" CID },
+	{ "HELO refused", SMTP_MX, 0, "HELO evil\r\n" MAIL HELO MAIL,
+	    HI "550 5.7.1 sender refused" CID
+	       "503 5.5.1 say EHLO first, and only one MAIL at a time" CID HELLO
+		   OK1 },
 	{ "sender refused", SMTP_MX, 0, HELO "MAIL FROM:<evil@b>\r\n" RCPT,
 	    HI HELLO "550 5.7.1 sender refused" CID
 		     "503 5.5.1 MAIL first" CID },
@@ -498,6 +508,7 @@ options(enum smtp_kind kind, unsigned flags)
 		.cid = STR("xyz"),
 		.has_starttls = !(flags & NOT),
 		.is_localserve = flags & LS,
+		.checks_helo = true,
 		.limits = smtp_limits_default };
 
 	o.limits.max_size = 1000;
@@ -645,6 +656,7 @@ START_TEST(endings)
 	eq(buf_str(&h.script), STR("421 4.3.2 shutting down" CID "<close>"));
 	host_release(&h);
 	/* an answer that comes after the end changes nothing */
+	o.checks_helo = false;
 	host_init(&h, &o);
 	in = STR(HELO MAIL RCPT);
 	take_out(&h);

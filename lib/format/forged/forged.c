@@ -1,0 +1,147 @@
+#include "format/forged/forged.h"
+
+#include "format/authres/authres.h"
+
+void
+forged_init(struct forged *f, struct str authserv_id)
+{
+	*f = (struct forged){ .authserv_id = authserv_id,
+		.state = FORGED_START,
+		.field = FORGED_PASS };
+	buf_init(&f->line, FORGED_MAX_NAME);
+	buf_init(&f->held, FORGED_MAX_FIELD);
+}
+
+void
+forged_release(struct forged *f)
+{
+	buf_release(&f->line);
+	buf_release(&f->held);
+}
+
+static struct str
+ftext(struct str line)
+{
+	size_t n = 0;
+
+	while (n < line.n && line.p[n] > ' ' && line.p[n] < 127 &&
+	       line.p[n] != ':')
+		n++;
+	return str_sub(line, 0, n);
+}
+
+/* What a line is by its beginning: up to the colon, which white space may
+ * precede (RFC 5322, 3.6.8 and 4.5), or FORGED_MAX_NAME octets without one;
+ * then it is judged as if the colon came. */
+static enum forged_state
+kind_of(struct str line)
+{
+	struct str name = ftext(line), after = str_sub(line, name.n, line.n);
+	bool is_cut = !str_has(line, ':') && line.n >= FORGED_MAX_NAME;
+
+	after = str_trim(after);
+	if (!str_eq(after, STR(":")) && !(is_cut && after.n == 0))
+		return FORGED_PASS; /* no field */
+	if (str_eq_nocase(name, STR("Authentication-Results")))
+		return is_cut ? FORGED_DROP : FORGED_HOLD;
+	if (str_eq_nocase(name, STR("Return-Path")) ||
+	    str_eq_nocase(name, STR("Delivered-To")) ||
+	    str_starts_nocase(name, STR("X-Quire-")))
+		return FORGED_DROP;
+	return FORGED_PASS;
+}
+
+/* The field that was held back has ended: whose is it? */
+static void
+settle(struct forged *f, struct buf *out)
+{
+	struct str field = buf_str(&f->held);
+	size_t colon = str_find(field, ':');
+
+	if (f->field != FORGED_HOLD)
+		return;
+	if (f->held.full ||
+	    authres_claims(str_sub(field, colon + 1, field.n), f->authserv_id))
+		f->n++;
+	else
+		buf_put(out, field);
+	buf_clear(&f->held);
+}
+
+static void
+put(struct forged *f, struct str s, struct buf *out)
+{
+	if (f->state == FORGED_PASS || f->state == FORGED_BODY)
+		buf_put(out, s);
+	else if (f->state == FORGED_HOLD)
+		buf_put(&f->held, s);
+}
+
+/* Enough of the line is there to say what it is. */
+static void
+begin_line(struct forged *f, struct buf *out)
+{
+	struct str line = buf_str(&f->line);
+
+	if (str_eq(line, STR("\r\n")) || str_eq(line, STR("\n"))) {
+		settle(f, out);
+		f->state = f->field = FORGED_BODY;
+	} else if (line.p[0] == ' ' || line.p[0] == '\t')
+		f->state = f->field; /* folded: as the line before */
+	else {
+		settle(f, out);
+		f->state = f->field = kind_of(line);
+		f->n += f->state == FORGED_DROP;
+	}
+	put(f, line, out);
+	if (str_ends(line, STR("\n")) && f->state != FORGED_BODY)
+		f->state = FORGED_START;
+	buf_clear(&f->line);
+}
+
+/* Collect until the line is known: its end, its colon, or too much. */
+static struct str
+start_line(struct forged *f, struct str in, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < in.n; i++) {
+		buf_putc(&f->line, in.p[i]);
+		if (in.p[i] != '\n' && in.p[i] != ':' &&
+		    f->line.n < FORGED_MAX_NAME)
+			continue;
+		begin_line(f, out);
+		return str_sub(in, i + 1, in.n);
+	}
+	return STR("");
+}
+
+void
+forged_push(struct forged *f, struct str in, struct buf *out)
+{
+	while (in.n > 0) {
+		size_t n;
+
+		if (f->state == FORGED_START) {
+			in = start_line(f, in, out);
+			continue;
+		}
+		n = f->state == FORGED_BODY ? in.n : str_find(in, '\n');
+		if (n == in.n) {
+			put(f, in, out);
+			return;
+		}
+		put(f, str_sub(in, 0, n + 1), out);
+		in = str_sub(in, n + 1, in.n);
+		f->state = FORGED_START;
+	}
+}
+
+void
+forged_finish(struct forged *f, struct buf *out)
+{
+	if (f->line.n > 0)
+		begin_line(f, out);
+	settle(f, out);
+	f->field = FORGED_PASS;
+}

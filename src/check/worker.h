@@ -1,0 +1,26 @@
+/*
+ * worker - one question of smtpd's, answered by a process of its own.
+ *
+ * Whatever a message does to the parsers, only this message is lost: the
+ * process that forked us answers for us if we do not.
+ */
+#ifndef CHECK_WORKER_H
+#define CHECK_WORKER_H
+
+#include "service/config/config.h"
+#include "service/mailauth/mailauth.h"
+#include "system/ipc/msg.h"
+
+#define CHECK_MAX_HEADER (1 << 20) /* octets; longer ones are refused */
+
+struct check_setup {
+	struct mailauth_setup mailauth;
+	struct str authserv_id;
+};
+
+/* Answer on chan; the exit status. */
+int check_work(const struct check_setup *, int chan, struct ipc_msg *);
+/* For somebody who died: "not possible now". */
+void check_refuse(int chan, uint32_t id);
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * Questions to quire-check about mail from strangers.
+ *
+ * A client waits for one at a time. Whatever happens to the question, it is
+ * answered: by quire-check, by its deadline here, or when the channel is
+ * lost. Without an answer mail is put off with 451 and never taken by
+ * accident.
+ */
+#include "smtpd.h"
+#include "system/log/log.h"
+
+#define GRACE_MS 5000 /* beyond what quire-check may take by itself */
+
+static const struct msg_checked no_answer = { .code = 451,
+	.enhanced = STR_INIT("4.3.0"),
+	.text = STR_INIT("cannot check this now, try again later"),
+	.reason = STR_INIT("check-failed"),
+	.peer_name = STR_INIT(""),
+	.header = STR_INIT("") };
+
+bool
+check_is_on(const struct client *cl)
+{
+	return cl->options.kind == SMTP_MX &&
+	       config_has_checks(cl->front->config);
+}
+
+static void
+pack(struct client *cl, uint16_t type, struct buf *out)
+{
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
+	const struct addr_path *path = &mail->reverse_path;
+	struct msg_check m = { .remote = str_from(cl->remote),
+		.helo = smtp_session_helo(cl->session),
+		.sid = str_from(cl->cid),
+		.is_null = path->kind != ADDR_PATH,
+		.local = path->addr.local,
+		.domain = path->addr.domain,
+		.is_tls = smtp_session_is_tls(cl->session),
+		.size = type == MSG_CHECK ? cl->spool.size : 0 };
+
+	msg_pack_check(out, type, cl->check.id, &m);
+}
+
+/* The message may be taken: what is said on top of it, and to the mdas. */
+static void
+message_is(struct client *cl, const struct smtp_verdict *v,
+    const struct msg_checked *a)
+{
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
+	size_t i;
+
+	buf_clear(&cl->check.header);
+	buf_put(&cl->check.header, a->header);
+	(void)str_copy(
+	    a->peer_name, cl->check.peer_name, sizeof(cl->check.peer_name));
+	if (v->code == 250) {
+		deliver_start(cl);
+		return;
+	}
+	for (i = 0; i < mail->n_rcpts; i++)
+		smtp_session_result(cl->session, i, v);
+	spool_close(cl->front, &cl->spool);
+	smtp_session_delivered(cl->session);
+}
+
+static void
+answer(struct client *cl, const struct msg_checked *a)
+{
+	char enhanced[16];
+	struct smtp_verdict v = { a->code, enhanced, a->text };
+	uint16_t type = cl->check.type;
+
+	(void)str_copy(a->enhanced, enhanced, sizeof(enhanced));
+	check_forget(cl);
+	cl->wait = WAIT_INPUT;
+	if (type == MSG_CHECK_HELO) /* in doubt a host may call itself so */
+		smtp_session_helo_is(cl->session, v.code >= 500 ? &v : NULL);
+	else if (type == MSG_CHECK_SENDER)
+		smtp_session_mail_is(cl->session, &v);
+	else if (type == MSG_CHECK_SPF) {
+		cl->check.spf = a->spf_pass ? CHECK_SPF_PASS : CHECK_SPF_OTHER;
+		client_rcpt(cl);
+	} else
+		message_is(cl, &v, a);
+	if (cl->wait == WAIT_INPUT)
+		client_run(cl);
+}
+
+static void
+late_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct client *cl = w->data;
+
+	log_set_sid(str_from(cl->cid));
+	LOG_WARN("check.failed", F_CSTR("err", "no answer in time"));
+	log_set_sid(STR(""));
+	answer(cl, &no_answer);
+}
+
+void
+check_init(struct client *cl)
+{
+	ev_init(&cl->check.late, late_cb);
+	cl->check.late.data = cl;
+	buf_init(&cl->check.header, IPC_MAX);
+}
+
+void
+check_release(struct client *cl)
+{
+	check_forget(cl);
+	buf_release(&cl->check.header);
+}
+
+void
+check_forget(struct client *cl)
+{
+	ev_timer_stop(cl->front->loop, &cl->check.late);
+	idtable_drop(&cl->front->checks, cl->check.id);
+	cl->check.id = 0;
+}
+
+/* WAIT_CHECK, or answered at once when nobody can be asked. */
+static void
+ask(struct client *cl, uint16_t type)
+{
+	struct smtpd *f = cl->front;
+	bool is_sent;
+	struct buf b;
+
+	cl->wait = WAIT_CHECK;
+	cl->check.type = type;
+	cl->check.id = idtable_put(&f->checks, cl);
+	buf_init(&b, IPC_MAX);
+	pack(cl, type, &b);
+	is_sent =
+	    cl->check.id != 0 && !b.full &&
+	    link_send_fd(&f->check, &b, type == MSG_CHECK ? cl->spool.fd : -1);
+	buf_release(&b);
+	if (!is_sent) {
+		answer(cl, &no_answer);
+		return;
+	}
+	ev_timer_set(&cl->check.late,
+	    (double)(f->config->limits.check_ms + GRACE_MS) / 1e3, 0.);
+	ev_timer_start(f->loop, &cl->check.late);
+}
+
+void
+check_helo(struct client *cl)
+{
+	ask(cl, MSG_CHECK_HELO);
+}
+
+void
+check_sender(struct client *cl)
+{
+	cl->check.spf = CHECK_SPF_UNKNOWN;
+	/* the null path has no domain to ask about */
+	if (!check_is_on(cl) ||
+	    smtp_session_mail(cl->session)->reverse_path.kind != ADDR_PATH)
+		smtp_session_mail_is(cl->session, NULL);
+	else
+		ask(cl, MSG_CHECK_SENDER);
+}
+
+void
+check_message(struct client *cl)
+{
+	buf_clear(&cl->check.header);
+	cl->check.peer_name[0] = '\0';
+	if (!check_is_on(cl))
+		deliver_start(cl);
+	else
+		ask(cl, MSG_CHECK);
+}
+
+/*
+ * More than one recipient is for senders whose domain says that they may send
+ * (features 1.8): lists of addresses tried out at once come from others.
+ */
+bool
+check_allows_rcpt(struct client *cl)
+{
+	static const struct smtp_verdict one = { 452, "4.5.3",
+		STR_INIT("one recipient at a time from senders without SPF "
+			 "pass") };
+
+	if (!check_is_on(cl) || smtp_session_mail(cl->session)->n_rcpts == 0 ||
+	    cl->check.spf == CHECK_SPF_PASS)
+		return true;
+	if (cl->check.spf == CHECK_SPF_UNKNOWN)
+		ask(cl, MSG_CHECK_SPF);
+	else
+		smtp_session_rcpt_is(cl->session, RCPT_REFUSED, &one);
+	return false;
+}
+
+void
+check_answered(struct smtpd *f, struct ipc_msg *m)
+{
+	struct client *cl = idtable_get(&f->checks, m->id);
+	struct msg_checked a;
+
+	if (cl == NULL)
+		return;
+	if (m->type == MSG_CHECKED && msg_unpack_checked(m, &a))
+		answer(cl, &a);
+	else {
+		LOG_ERROR("check.message", F_INT("type", m->type));
+		answer(cl, &no_answer);
+	}
+}
+
+void
+check_lost(struct smtpd *f)
+{
+	struct client *cl;
+	uint32_t at = 0;
+
+	/* an answer may end its client, and begin another question */
+	while ((cl = idtable_each(&f->checks, &at)) != NULL)
+		answer(cl, &no_answer);
+}

@@ -1,0 +1,233 @@
+#!/bin/sh
+# What becomes of mail from strangers: every result of every method in the
+# header, refusals by DMARC and block lists, DNS that is slow or away,
+# forged header fields. The name server is Debian's knot.
+. "${SRCDIR:=.}/t/lib/tap.sh"
+. "$SRCDIR/t/lib/flow.sh"
+. "$SRCDIR/t/lib/knot.sh"
+knot_have || skip_all "knot cannot be had here"
+flow_init 7000
+OUR=127.0.0.5 BAD=127.0.0.6 LISTED=127.0.0.9
+for k in rsa ed25519; do
+	as quire dkim keygen $k >"$T/$k.pem"
+done
+txt() { as quire dkim txt "$T/$1.pem" | fold -w 200 | sed 's/.*/"&"/' | tr '\n' ' '; }
+zone dns.test <<Z
+ns A 127.0.0.1
+Z
+zone good.test <<Z
+@ MX 10 mail
+mail A $OUR
+@ TXT "v=spf1 ip4:$OUR -all"
+mail TXT "v=spf1 a -all"
+rsa._domainkey TXT $(txt rsa)
+ed._domainkey TXT $(txt ed25519)
+revoked._domainkey TXT "v=DKIM1; p="
+_dmarc TXT "v=DMARC1; p=reject"
+Z
+zone quar.test <<Z
+@ MX 10 mail.good.test.
+_dmarc TXT "v=DMARC1; p=quarantine; sp=none"
+sub A $OUR
+Z
+zone pct.test <<Z
+@ MX 10 mail.good.test.
+_dmarc TXT "v=DMARC1; p=reject; pct=0"
+Z
+zone plain.test <<Z
+@ A $OUR
+soft A $OUR
+soft TXT "v=spf1 ~all"
+neutral A $OUR
+neutral TXT "v=spf1 ?all"
+broken A $OUR
+broken TXT "v=spf1 ip4:nonsense -all"
+badmarc A $OUR
+_dmarc.badmarc TXT "v=DMARC1; p=perhaps"
+nomail TXT "neither MX nor address"
+null MX 0 .
+Z
+zone 127.in-addr.arpa <<Z
+5.0.0 PTR mail.good.test.
+6.0.0 PTR mail.good.test.
+Z
+zone bl.test <<Z
+2.0.0.127 A 127.0.0.2
+9.0.0.127 A 127.0.0.4
+Z
+zone sick.test <<Z
+* A 127.0.0.2
+Z
+knot_start || { fail "name server starts"; done_testing; exit 0; }
+trap 'knot_stop; flow_cleanup' EXIT
+as quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" --init-only >/dev/null
+cat >>"$D/quire.conf" <<C
+checks {
+	enable yes
+	resolver 127.0.0.1:$KNOT_PORT
+	dnsbl bl.test sick.test
+	authserv-id mx.here.test
+}
+limits { check 3s }
+C
+flow_start || { fail "server starts"; done_testing; exit 0; }
+
+# message FROM-DOMAIN: a message of that author
+message() { printf 'From: a@%s\nTo: quire@localhost\nSubject: s\nX-N: %s\n\nbody\n' "$1" "$2"; }
+n=0
+# receive IP MAIL-FROM FILE [ARG..]: the replies; new file in $f
+receive() {
+	ip=$1 from=$2 file=$3
+	shift 3
+	n=$((n + 1))
+	rm -f "$MD"/new/*
+	as /usr/bin/python3 "$T/smtp.py" "$@" "$SMTP" "$ip" mail.good.test \
+	    "$from" "$file" quire@localhost >"$T/replies" 2>&1
+	out=$(cat "$T/replies")
+	f=$(ls "$MD"/new/* 2>/dev/null)
+	[ -n "$f" ] && head=$(sed '/^$/q' "$f" | tr -d '\n' | tr '\t' ' ') || head=
+}
+sign() { as quire dkim sign --key "$T/$1.pem" --domain "$2" --selector "$3" "$4"; }
+
+message good.test 1 >"$T/m"
+sign rsa good.test rsa "$T/m" >"$T/signed"
+sign ed25519 good.test ed "$T/signed" >"$T/signed2"
+receive $OUR a@good.test "$T/signed2"
+like "accepted" "$out" 'END 250'
+like "order of our fields" "$(sed '/^$/q' "$f" | grep -oE '^[A-Za-z-]+:' | head -n 5 | tr '\n' ' ')" \
+    '^Delivered-To: Return-Path: Authentication-Results: Received-SPF: Received: $'
+like "authserv-id" "$head" 'Authentication-Results: mx\.here\.test;'
+like "iprev=pass" "$head" "iprev=pass \(without dnssec\) policy.iprev=$OUR"
+like "dkim=pass, rsa" "$head" 'dkim=pass \(2048 bits, without dnssec\) header.d=good.test header.s=rsa header.a=rsa-sha256 header.b="?[A-Za-z0-9+/]{12}'
+like "dkim=pass, ed25519" "$head" 'dkim=pass .* header.a=ed25519-sha256'
+like "spf=pass of MAIL FROM" "$head" 'spf=pass \(without dnssec\) smtp.mailfrom=a@good.test'
+like "spf=pass of HELO" "$head" 'spf=pass \(without dnssec\) smtp.helo=mail.good.test'
+like "dmarc=pass" "$head" 'dmarc=pass \(p=reject, without dnssec\) header.from=good.test'
+like "arc=none" "$head" 'arc=none'
+like "Received-SPF" "$head" "Received-SPF: pass .*client-ip=$OUR;.*identity=mailfrom"
+like "verified name in Received" "$head" "Received: from mail.good.test \(mail.good.test \[$OUR\]\)"
+cp "$f" "$T/stored"
+is "below our fields all is as it was sent" \
+    "$(sed '1,/^Received:/d; s/\r$//' "$T/stored" | sed '1,/^[A-Z]/{/^[[:space:]]/d;}')" \
+    "$(tr -d '\r' <"$T/signed2")"
+
+receive $BAD a@good.test "$T/m"
+like "neither SPF nor DKIM: refused by DMARC" "$out" 'END 550 5\.7\.26'
+is "and not filed" "$f" ""
+receive $BAD a@good.test "$T/signed"
+like "DKIM alone is enough" "$out" 'END 250'
+like "spf=fail" "$head" 'spf=fail .*dmarc=pass'
+like "iprev=fail" "$head" 'iprev=fail'
+receive 127.0.0.7 a@good.test "$T/signed"
+like "iprev=permerror" "$head" 'iprev=permerror'
+sed 's/^body/bodie/' "$T/signed" >"$T/x"
+receive $OUR a@good.test "$T/x"
+like "SPF alone is enough" "$head" 'dkim=fail \(body hash does not match.*spf=pass.*dmarc=pass'
+receive $BAD a@plain.test "$T/x"
+like "both fail" "$out" 'END 550 5\.7\.26'
+message plain.test 2 >"$T/m"
+receive $OUR a@plain.test "$T/m"
+like "no records at all" "$head" 'dkim=none.*spf=none .*dmarc=none \(no record'
+receive $OUR a@soft.plain.test "$T/m"
+like "spf=softfail" "$head" 'spf=softfail'
+receive $OUR a@neutral.plain.test "$T/m"
+like "spf=neutral" "$head" 'spf=neutral'
+receive $OUR a@broken.plain.test "$T/m"
+like "spf=permerror" "$head" 'spf=permerror'
+receive $OUR "" "$T/m"
+like "null path: SPF of HELO" "$head" 'spf=pass \(without dnssec\) smtp.helo=mail.good.test'
+is "once" "$(printf '%s' "$head" | grep -o 'spf=' | wc -l)" 1
+like "and its Received-SPF" "$head" 'Received-SPF: pass .*identity=helo'
+sign rsa good.test revoked "$T/m" >"$T/x"
+receive $OUR a@plain.test "$T/x"
+like "dkim=permerror" "$head" 'dkim=permerror \(key is revoked'
+message badmarc.plain.test 3 >"$T/m"
+receive $OUR a@plain.test "$T/m"
+like "dmarc=permerror" "$head" 'dmarc=permerror'
+message quar.test 4 >"$T/m"
+receive $OUR a@plain.test "$T/m"
+like "quarantine is refused as well" "$out" 'END 550 5\.7\.26'
+message sub.quar.test 5 >"$T/m"
+receive $OUR a@plain.test "$T/m"
+like "sp=none" "$head" 'dmarc=fail \(sp=none'
+message pct.test 6 >"$T/m"
+receive $OUR a@plain.test "$T/m"
+like "pct=0 asks for nothing" "$head" 'dmarc=fail \(p=reject, outside of pct'
+{ printf 'From: a@good.test\n'; message good.test 7; } >"$T/m"
+receive $OUR a@good.test "$T/m"
+like "several From: no credit" "$head" 'dmarc=none \(From does not name one domain'
+message plain.test 8 >"$T/m"
+receive $LISTED a@plain.test "$T/m"
+like "a block list puts off, vaguely" "$out" 'END 451 4\.3\.0 error processing'
+is "a zone that lists everything is not used" "$(grep -c 'reason=dns-blocklisted' "$T/log")" 1
+
+# forged fields
+{
+	cat <<'M'
+Return-Path: <boss@good.test>
+Delivered-To: forged@localhost
+X-Quire-Reason: all is well
+Authentication-Results: mx.here.test; dmarc=pass header.from=good.test
+AUTHENTICATION-RESULTS : (comment) mx.here.test 1;
+	dkim=pass header.d=good.test
+Authentication-Results: other.test; spf=pass smtp.mailfrom=a@plain.test
+M
+	cat "$T/m"
+} >"$T/x"
+receive $OUR a@plain.test "$T/x"
+is "forged results are gone" "$(grep -ci '^authentication-results *: *mx' "$f")" 1
+is "those of others stay" "$(grep -c '^Authentication-Results: other.test; spf=pass smtp.mailfrom=a@plain.test' "$f")" 1
+is "forged Return-Path, Delivered-To, X-Quire" "$(grep -cE 'boss|forged@|all is well' "$f")" 0
+
+# before DATA
+rcpt() { as /usr/bin/python3 "$T/smtp.py" "$@" 2>&1; }
+like "null MX" "$(rcpt "$SMTP" $OUR x a@null.plain.test '' quire@localhost)" 'MAIL 550 5\.7\.27 .*null MX'
+like "neither MX nor address" "$(rcpt "$SMTP" $OUR x a@nomail.plain.test '' quire@localhost)" 'MAIL 550 5\.7\.27'
+like "no such domain" "$(rcpt "$SMTP" $OUR x a@nope.plain.test '' quire@localhost)" 'MAIL 550 5\.7\.27'
+like "an address literal" "$(rcpt "$SMTP" $OUR x "a@[$OUR]" '' quire@localhost)" 'MAIL 550'
+like "HELO of no host" "$(rcpt --helo "$SMTP" $OUR nope.plain.test a@plain.test '' quire@localhost)" 'HELO 550 5\.5\.0'
+like "EHLO is not looked at" "$(rcpt "$SMTP" $OUR nope.plain.test a@plain.test '' quire@localhost)" 'RCPT 250'
+like "HELO of a host" "$(rcpt --helo "$SMTP" $OUR mail.good.test a@plain.test '' quire@localhost)" 'RCPT 250'
+out=$(rcpt "$SMTP" $OUR x a@plain.test '' quire@localhost b@localhost)
+like "a second recipient wants SPF pass" "$out" 'RCPT 452 4\.5\.3'
+out=$(rcpt "$SMTP" $OUR x a@good.test '' quire@localhost b@localhost c@localhost)
+is "with it there may be more" "$(printf '%s\n' "$out" | grep -c '^RCPT 250')" 3
+out=$(rcpt "$SMTP" $OUR x '' '' quire@localhost b@localhost)
+like "a null sender has one" "$out" 'RCPT 452 4\.5\.3'
+
+# trouble with DNS
+kill -STOP "$KNOT_PID"
+message slow.test 9 >"$T/m"
+start=$(date +%s)
+out=$(rcpt "$SMTP" $OUR x a@unheard.test "$T/m" quire@localhost)
+like "no answer: 451 at MAIL" "$out" 'MAIL 451 4\.4\.0'
+ok "in time" [ $(($(date +%s) - start)) -le 8 ]
+rm -f "$MD"/new/*
+out=$(rcpt "$SMTP" $OUR unheard.test '' "$T/m" quire@localhost)
+like "no answer after DATA: temperror never refuses" "$out" 'END 250'
+head=$(cat "$MD"/new/* | sed '/^$/q' | tr -d '\n' | tr '\t' ' ')
+like "and says so" "$head" 'iprev=temperror .*spf=temperror .*dmarc=temperror'
+kill -CONT "$KNOT_PID"
+knot_stop
+out=$(rcpt "$SMTP" $OUR x a@gone.test "$T/m" quire@localhost)
+like "no name server: 451 at MAIL" "$out" 'MAIL 451 4\.4\.0'
+pid=$(as quire -C "$D" status | awk '$1 == "quire-check" { print $2 }')
+kill -STOP "$pid"
+start=$(date +%s)
+out=$(rcpt "$SMTP" $OUR x a@gone.test "$T/m" quire@localhost)
+like "quire-check says nothing: 451" "$out" 'MAIL 451 4\.3\.0'
+ok "after its deadline" [ $(($(date +%s) - start)) -le 12 ]
+out=$(rcpt "$SMTP" $OUR x '' "$T/m" quire@localhost)
+like "also after DATA" "$out" 'END 451 4\.3\.0'
+kill -KILL "$pid"
+n=0
+until as quire -C "$D" status | grep 'quire-check .*running' | grep -qv " $pid " || [ $n -gt 50 ]; do
+	n=$((n + 1))
+	sleep 0.1
+done
+knot_start
+out=$(rcpt "$SMTP" $OUR x a@plain.test "$T/m" quire@localhost)
+like "a new one is at work" "$out" 'END 250'
+FLOW_CRASHES=1
+flow_stop
+done_testing

@@ -1,0 +1,107 @@
+/* What results mean. The results themselves: t/flow/receive.t, with a name
+ * server. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/mailauth/mailauth.h"
+
+#define N(a) (int)(sizeof(a) / sizeof((a)[0]))
+
+static const struct {
+	const char *what;
+	enum dmarc_status dmarc;
+	enum dmarc_policy policy;
+	bool is_sampled_out;
+	enum dnsbl_status dnsbl[2];
+	int code;
+	const char *enhanced, *reason;
+} cases[] = {
+	{ "nothing known", DMARC_NONE, DMARC_POLICY_NONE, false, { 0 }, 250,
+	    NULL, "no-bad-signals" },
+	{ "pass", DMARC_PASS, DMARC_POLICY_NONE, false, { 0 }, 250, NULL,
+	    "no-bad-signals" },
+	{ "reject", DMARC_FAIL, DMARC_REJECT, false, { 0 }, 550, "5.7.26",
+	    "dmarc-policy" },
+	/* features 2.1: quarantine is treated as reject */
+	{ "quarantine", DMARC_FAIL, DMARC_QUARANTINE, false, { 0 }, 550,
+	    "5.7.26", "dmarc-policy" },
+	{ "fail that asks for nothing", DMARC_FAIL, DMARC_POLICY_NONE, false,
+	    { 0 }, 250, NULL, "no-bad-signals" },
+	/* the weaker policy that is left of reject */
+	{ "outside of pct", DMARC_FAIL, DMARC_QUARANTINE, true, { 0 }, 250,
+	    NULL, "no-bad-signals" },
+	/* RFC 7489, 6.6.2: it might have passed */
+	{ "temperror", DMARC_TEMPERROR, DMARC_POLICY_NONE, false, { 0 }, 250,
+	    NULL, "no-bad-signals" },
+	{ "permerror", DMARC_PERMERROR, DMARC_POLICY_NONE, false, { 0 }, 250,
+	    NULL, "no-bad-signals" },
+	{ "listed", DMARC_PASS, DMARC_POLICY_NONE, false,
+	    { DNSBL_CLEAR, DNSBL_LISTED }, 451, "4.3.0", "dns-blocklisted" },
+	{ "a list in trouble", DMARC_NONE, DMARC_POLICY_NONE, false,
+	    { DNSBL_TEMPERROR, DNSBL_SICK }, 250, NULL, "no-bad-signals" },
+	{ "the first step decides", DMARC_FAIL, DMARC_REJECT, false,
+	    { DNSBL_LISTED }, 550, "5.7.26", "dmarc-policy" },
+};
+
+START_TEST(decisions)
+{
+	struct mailauth_result r = { .n_dnsbl = 2 };
+	struct mailauth_decision d;
+
+	r.dmarc.status = cases[_i].dmarc;
+	r.dmarc.disposition = cases[_i].policy;
+	r.dmarc.is_sampled_out = cases[_i].is_sampled_out;
+	r.dnsbl[0].status = cases[_i].dnsbl[0];
+	r.dnsbl[1].status = cases[_i].dnsbl[1];
+	mailauth_decide(&r, &d);
+	ck_assert_msg(
+	    d.code == cases[_i].code && strcmp(d.reason, cases[_i].reason) == 0,
+	    "%s: %d %s", cases[_i].what, d.code, d.reason);
+	ck_assert_pstr_eq(d.enhanced, cases[_i].enhanced);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	bool is_ip, is_ipv6;
+	uint8_t first;
+} ips[] = {
+	{ "192.0.2.1", true, false, 192 },
+	{ "2001:db8::1", true, true, 0x20 },
+	{ "::ffff:192.0.2.1", true, false, 192 },
+	{ "::1", true, true, 0 },
+	{ "192.0.2", false },
+	{ "", false },
+	{ "1111:2222:3333:4444:5555:6666:7777:8888:9999", false },
+};
+
+START_TEST(addresses)
+{
+	struct mailauth_client c = { 0 };
+
+	ck_assert(
+	    mailauth_client_ip(&c, str_from(ips[_i].text)) == ips[_i].is_ip);
+	if (!ips[_i].is_ip)
+		return;
+	ck_assert(c.is_ipv6 == ips[_i].is_ipv6);
+	ck_assert_int_eq(c.ip[0], ips[_i].first);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("mailauth");
+	TCase *t = tcase_create("all");
+	SRunner *r;
+
+	tcase_add_loop_test(t, decisions, 0, N(cases));
+	tcase_add_loop_test(t, addresses, 0, N(ips));
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_set_tap(r, "-");
+	srunner_run_all(r, CK_SILENT);
+	srunner_free(r);
+	return 0;
+}
