@@ -64,6 +64,12 @@ static const struct quire_command commands[] = {
 	    "take over Maildirs of another server, or tell what that would "
 	    "give",
 	    cmd_adopt, false },
+	{ "export-state",
+	    "[--sync] [--run-doveadm] [--doveadm COMMAND] [--user USER] "
+	    "[--separator CHAR] [--new-uidvalidity] [--maildir DIR] "
+	    "[ACCOUNT...]",
+	    "complete what Dovecot needs to take the mail over again",
+	    cmd_export_state, false },
 	{ "version", "", "print the version", cmd_version, false },
 	{ "help", "", "this text", cmd_help, false },
 };

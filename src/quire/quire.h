@@ -49,6 +49,19 @@ int quire_control(struct quire *, enum control_op, const char *arg, bool quiet);
 /* Tell a running quired to take the changed configuration, if there is one. */
 int quire_reload_if_running(struct quire *);
 
+/*
+ * Do something in a Maildir, with its owner's rights: in `dir` if it is not
+ * NULL, else in those of the named accounts (n 0: all). act() gets NULL for
+ * `dir`. The first exit status that is not 0, but every one is tried.
+ */
+struct quire_maildir {
+	const struct config_account *account;
+	const char *path;
+	int fd;
+};
+int quire_maildirs(struct quire *, const char *dir, char *const *names, int n,
+    int (*act)(void *, const struct quire_maildir *), void *arg);
+
 int cmd_localserve(struct quire *, int, char **);
 int cmd_account(struct quire *, int, char **);
 int cmd_passwd(struct quire *, int, char **);
@@ -63,6 +76,7 @@ int cmd_idna(struct quire *, int, char **);
 int cmd_dns(struct quire *, int, char **);
 int cmd_verify(struct quire *, int, char **);
 int cmd_adopt(struct quire *, int, char **);
+int cmd_export_state(struct quire *, int, char **);
 int cmd_spf(struct quire *, int, char **);
 int cmd_dkim(struct quire *, int, char **);
 int cmd_psl(struct quire *, int, char **);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/xalloc.h"
+#include "service/store/export.h"
 #include "service/store/incoming.h"
 #include "service/store/store_int.h"
 #include "service/store/verify.h"
@@ -469,6 +470,12 @@ opens(int rootfd)
 		   ACCOUNT_OK;
 }
 
+static void
+seen(void *arg, const struct export_box *b)
+{
+	(void)arg, (void)b;
+}
+
 static int
 play(int rootfd)
 {
@@ -501,6 +508,8 @@ play(int rootfd)
 	DO("inbox", rename_inbox, 2,
 	    account_rename(acc, STR("INBOX"), STR("old"), NULL) == ACCOUNT_OK,
 	    true);
+	DO("export", nothing, 1, store_export(acc, true, seen, NULL, NULL) == 0,
+	    false);
 	account_close(&acc);
 	return 0;
 }

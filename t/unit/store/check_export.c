@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "service/store/export.h"
+
 static const char hello[] = "Subject: hello\r\n\r\nworld\r\n";
 
 #define ADOPTED                                                          \
@@ -361,6 +363,75 @@ START_TEST(quota_file)
 }
 END_TEST
 
+struct told {
+	unsigned n, nkeywords, nmarked, expunged;
+	uint64_t modseq;
+};
+
+static void
+tell(void *arg, const struct export_box *b)
+{
+	struct told *t = arg;
+
+	t->n++;
+	if (!str_eq(b->name, STR("INBOX")))
+		return;
+	t->nkeywords = b->nkeywords;
+	t->nmarked = b->nmarked;
+	t->expunged = b->expunged;
+	t->modseq = b->highestmodseq;
+	ck_assert_uint_eq(b->unburied, 0);
+}
+
+/* Everything that may lag, done at once: renames, files of expunged. */
+START_TEST(going_back)
+{
+	struct flag_change fc = { .how = FLAGS_ADD };
+	struct account *a, *b;
+	struct mailbox *m;
+	struct ranges uids;
+	struct told told = { 0 };
+	char name[8];
+	unsigned bit;
+	int i;
+
+	t_sh(ADOPTED);
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	for (i = 0; i < 200; i++)
+		t_add(m, hello, 0);
+	/* 64 at once, the rest later */
+	ck_assert_int_eq(t_store(m, 20, 219, FLAGS_ADD, FLAG_FLAGGED), 0);
+	t_sh("test $(ls cur | grep -c ':2,.*F') -lt 200");
+	ck_assert_int_eq(t_remove(m, 100, 199), 0);
+	for (i = 0; i < 27; i++) {
+		snprintf(name, sizeof(name), "k%d", i);
+		ck_assert_int_eq(
+		    mailbox_keyword_define(m, str_from(name), &bit, NULL), 0);
+	}
+	fc.keywords = 1ULL << bit;
+	ranges_init(&uids, 4);
+	ranges_add(&uids, 20, 21);
+	ck_assert_int_eq(mailbox_store(m, &uids, &fc, NULL, NULL, NULL), 0);
+	ranges_release(&uids);
+	/* by another, while the session is open */
+	b = t_account();
+	ck_assert_int_eq(store_export(b, true, tell, &told, NULL), 0);
+	ck_assert_uint_eq(told.n, 2);
+	ck_assert_uint_eq(told.nkeywords, 2);
+	ck_assert_uint_eq(told.nmarked, 2);
+	ck_assert_uint_eq(told.expunged, 100);
+	ck_assert_uint_eq(told.modseq, mailbox_counts(m)->highestmodseq);
+	t_sh("test $(ls cur | wc -l) = 103");
+	t_sh("test $(ls cur | grep -c ':2,.*F') = 100");
+	t_sh("test $(wc -l <dovecot-uidlist) = 104");
+	t_sh("test $(wc -l <dovecot-keywords) = 26");
+	account_close(&b);
+	mailbox_close(&m);
+	account_close(&a);
+}
+END_TEST
+
 /* A letter that Dovecot gave out meanwhile is not given a second meaning. */
 START_TEST(keyword_letters)
 {
@@ -400,6 +471,7 @@ main(void)
 	tcase_add_test(t, subscriptions_merge);
 	tcase_add_test(t, uidvalidity_file);
 	tcase_add_test(t, quota_file);
+	tcase_add_test(t, going_back);
 	tcase_add_test(t, keyword_letters);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
