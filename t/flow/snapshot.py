@@ -2,26 +2,42 @@
 """What an IMAP server shows of an account, as text to compare.
 
 usage: snapshot.py PORT USER [fill]     fill: make a tree first
+       snapshot.py --run COMMAND [fill] a server on its standard input, with
+                                        Courier's names
 """
 import imaplib
 import re
 import sys
 
-port, user = int(sys.argv[1]), sys.argv[2]
-M = imaplib.IMAP4("127.0.0.1", port)
-M.login(user, "quirequire")
+if sys.argv[1] == "--run":
+    M = imaplib.IMAP4_stream(sys.argv[2])
+    prefix, sep = "INBOX.", "."
+else:
+    M = imaplib.IMAP4("127.0.0.1", int(sys.argv[1]))
+    M.login(sys.argv[2], "quirequire")
+    prefix, sep = "", "/"
+
+
+def there(name):
+    """Our name of a mailbox, as this server wants it."""
+    return name if name == "INBOX" else '"%s"' % (prefix + name.replace("/", sep))
+
+
+def here(name):
+    return name[len(prefix):].replace(sep, "/") if name.startswith(prefix) else name
+
 
 if len(sys.argv) > 3:
     for box in ("Sent", "Archive", "Archive/2024", "Entw&APw-rfe"):
-        M.create(box)
-        M.subscribe(box)
+        M.create(there(box))
+        M.subscribe(there(box))
     for box, count in (("INBOX", 12), ("Archive", 5), ("Archive/2024", 3), ("Entw&APw-rfe", 1)):
         for i in range(count):
             flags = ["", r"(\Seen)", r"(\Flagged \Answered)", "(work $Label1)", r"(\Seen private)"][i % 5]
             body = ("From: a%d@b.example\r\nSubject: %s %d\r\n\r\nbody %d\r\n" % (i, box, i, i)).encode()
-            M.append(box, flags, '"%02d-Mar-2023 10:11:12 +0200"' % (i + 1), body)
+            M.append(there(box), flags, '"%02d-Mar-2023 10:11:12 +0200"' % (i + 1), body)
     text = b"".join(b"%d %d long\r\n" % (i, i * 2654435761 % 2**32) for i in range(40000))
-    M.append("Sent", r"(\Seen)", '"07-Apr-2023 10:11:12 +0200"', b"Subject: long\r\n\r\n" + text)
+    M.append(there("Sent"), r"(\Seen)", '"07-Apr-2023 10:11:12 +0200"', b"Subject: long\r\n\r\n" + text)
     M.select("INBOX")
     M.store("3,7", "+FLAGS", r"(\Deleted)")
     M.expunge()  # so that UIDs have gaps
@@ -30,10 +46,10 @@ if len(sys.argv) > 3:
 
 typ, boxes = M.list()
 names = sorted(re.search(rb' "?([^"]+)"?$', b).group(1).decode() for b in boxes)
-for name in names:
+for name in sorted(here(n) for n in names):
     if name in ("Drafts", "Trash", "Junk") or "\\Noselect" in name:
         continue
-    typ, d = M.select('"%s"' % name, readonly=True)
+    typ, d = M.select(there(name), readonly=True)
     if typ != "OK":
         continue
     valid = M.response("UIDVALIDITY")[1][0].decode()

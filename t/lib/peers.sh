@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks servers to test against into build/peers: downloaded as Debian
 # packages, never installed. Prints the directory.
-#   sh t/lib/peers.sh dovecot | knot
+#   sh t/lib/peers.sh dovecot | courier | knot
 set -eu
 cd "$(dirname "$0")/../.."
 DIR=${PEERS:-$PWD/build/peers}
@@ -29,13 +29,17 @@ dovecot)
 	    libapparmor1 libcap2 libicu72 libzstd1 liblz4-1 libpam0g \
 	    libunwind8
 	;;
+courier)
+	fetch courier-imap courier-base courier-authlib maildrop \
+	    libcourier-unicode4 libgamin0 libgdbm6 libidn12 libpcre3
+	;;
 knot)
 	fetch knot libknot13 libzscanner4 libdnssec9 liblmdb0 libfstrm0 \
 	    liburcu8 libmaxminddb0 libbpf1 libxdp1 libmnl0 libnghttp2-14 libedit2 \
 	    libcap-ng0 libelf1 libprotobuf-c1 libgnutls30 libsystemd0
 	;;
 *)
-	echo "usage: sh t/lib/peers.sh dovecot | knot" >&2
+	echo "usage: sh t/lib/peers.sh dovecot | courier | knot" >&2
 	exit 64
 	;;
 esac

@@ -19,6 +19,7 @@
 
 #include "base/date.h"
 #include "base/xalloc.h"
+#include "service/store/courier_int.h"
 #include "service/store/packed_int.h"
 #include "system/fs/fs.h"
 
@@ -31,6 +32,9 @@ struct adoption {
 	struct mailbox *m;
 	struct adopt_box *box; /* NULL: nobody asked */
 	struct uidlist list;
+	struct courier_keywords courier;
+	uint64_t bit[STORE_MAX_KEYWORDS]; /* of each of Courier's names */
+	uint32_t letters;		  /* in any name */
 	struct arrivals files;
 	struct stat st[2];
 	bool is_stable[2]; /* read as they stood: no scan is needed */
@@ -128,6 +132,7 @@ take_file(struct adoption *a, uint32_t dir, int dirfd, const char *file)
 	}
 	if (!arrivals_add(&a->files, file, dir, &st))
 		return;
+	a->letters |= n.fn;
 	take_uid(a, &a->files.v[a->files.n - 1], n.unique);
 	tell_file(a, file, dirfd, &n, &st);
 }
@@ -176,14 +181,13 @@ append(struct mailbox *m, struct journal *j, struct err *e)
 	return rc;
 }
 
-/* The view is needed to tell what letters mean: it learns the keywords. */
+/* What is in m->ops, into the file and the view: others build on it. */
 static int
-define_keywords(struct mailbox *m, struct journal *j, struct err *e)
+append_and_apply(struct mailbox *m, struct journal *j, struct err *e)
 {
 	struct txn t = { .off = j->end, .modseq = j->modseq };
 	int rc;
 
-	keywords_read(m->dirfd, &m->v, &m->ops);
 	if (m->ops.n == 0)
 		return 0;
 	rc = journal_append(
@@ -197,6 +201,64 @@ define_keywords(struct mailbox *m, struct journal *j, struct err *e)
 	return rc;
 }
 
+/* Bit of that keyword as a mask, defined if need be; 0: no room. */
+static uint64_t
+define(struct mailbox *m, struct journal *j, struct str name, struct err *e)
+{
+	struct op_name k = { m->v.nkeywords, name, STR("") };
+	int bit = mailbox_keyword_bit(m, name);
+
+	if (bit == -1) {
+		if (m->v.nkeywords == STORE_MAX_KEYWORDS)
+			return 0;
+		bit = (int)m->v.nkeywords;
+		op_name_pack(&m->ops, OP_KWDEF, &k);
+		if (append_and_apply(m, j, e) == -1)
+			return 0;
+	}
+	return 1ULL << bit;
+}
+
+/* The view is needed to tell what letters mean: it learns the keywords. */
+static int
+define_keywords(struct adoption *a, struct journal *j, struct err *e)
+{
+	struct mailbox *m = a->m;
+	struct err why = { 0 };
+	size_t i;
+
+	keywords_read(m->dirfd, &m->v, &m->ops);
+	if (append_and_apply(m, j, e) == -1)
+		return -1;
+	/* P is how others write it */
+	if ((a->letters & FN_P) != 0)
+		define(m, j, STR("$Forwarded"), &why);
+	for (i = 0; i < a->courier.nnames && why.text[0] == '\0'; i++) {
+		a->bit[i] = define(m, j, a->courier.names[i], &why);
+		a->courier.lost += a->bit[i] == 0;
+	}
+	if (a->courier.lost > 0)
+		adopt_problem(a->box, "keywords", NULL,
+		    "Courier has keywords that have no place: more than 64, "
+		    "or names that IMAP does not allow");
+	if (why.text[0] != '\0' && e != NULL)
+		*e = why;
+	return why.text[0] == '\0' ? 0 : -1;
+}
+
+/* Courier's keywords, as bits. */
+static uint64_t
+courier_bits(const struct adoption *a, uint64_t uhash)
+{
+	uint64_t set = courier_keywords_of(&a->courier, uhash), bits = 0;
+	size_t i;
+
+	for (i = 0; set != 0 && i < a->courier.nnames; i++)
+		if ((set >> i & 1) != 0)
+			bits |= a->bit[i];
+	return bits;
+}
+
 static int
 fill_mailbox(void *arg, struct journal *j, struct err *e)
 {
@@ -206,7 +268,7 @@ fill_mailbox(void *arg, struct journal *j, struct err *e)
 	uint32_t last = 0, uid;
 	size_t i;
 
-	if (define_keywords(m, j, e) == -1)
+	if (define_keywords(a, j, e) == -1)
 		return -1;
 	for (i = 0; i < a->files.n; i++) {
 		struct arrival *f = &a->files.v[i];
@@ -227,10 +289,14 @@ fill_mailbox(void *arg, struct journal *j, struct err *e)
 			c->uidnext = uid + 1;
 		if (a->files.n <= MEASURE_MAX)
 			arrival_measure(m, f);
-		arrival_pack(&m->ops, &m->v, f, uid, j->modseq);
 		name_parse(str_from(f->file), &n);
+		f->kw = courier_bits(a, name_hash(n.unique));
+		arrival_pack(&m->ops, &m->v, f, uid, j->modseq);
 		view_flags_of(&m->v, n.fn, &flags, &kw);
 		view_count(c, flags, f->size, 1);
+		if (a->box != NULL && f->dir == 0 &&
+		    view_want_fn(&m->v, flags, kw | f->kw, n.fn) != n.fn)
+			a->box->renames++;
 		if (m->ops.n >= ADDS_PER_TXN && append(m, j, e) == -1)
 			return -1;
 	}
@@ -258,6 +324,9 @@ gather(struct adoption *a, struct err *e)
 	size_t i;
 
 	uidlist_read(m->dirfd, false, &a->list);
+	/* where Dovecot came after Courier these are of days gone by */
+	if (a->list.kind == UIDLIST_COURIER || a->list.kind == UIDLIST_NONE)
+		courier_keywords_read(m->dirfd, &a->courier);
 	tell_list(a);
 	if (read_files(a, 0, e) == -1 || read_files(a, 1, e) == -1)
 		return -1;
@@ -296,6 +365,7 @@ adopt(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
 	view_release(&m->v);
 	ops_clear(&m->ops);
 	uidlist_release(&a.list);
+	courier_keywords_release(&a.courier);
 	arrivals_release(&a.files);
 	return rc;
 }

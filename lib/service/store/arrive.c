@@ -110,6 +110,7 @@ arrival_pack(struct ops *o, const struct view *v, const struct arrival *a,
 		    n.has_info	? WHERE_CUR :
 				  WHERE_BARE;
 	view_flags_of(v, add.fn, &add.flags, &add.kw);
+	add.kw |= a->kw;
 	if (a->has_guid)
 		memcpy(add.emailid, a->emailid, 16);
 	else

@@ -38,8 +38,8 @@ mailbox_keyword_bit(struct mailbox *m, struct str name)
 }
 
 /* An IMAP atom: it is printed in replies and in dovecot-keywords. */
-static bool
-is_keyword(struct str name)
+bool
+keyword_is_valid(struct str name)
 {
 	size_t i;
 
@@ -67,7 +67,7 @@ mailbox_keyword_define(
 	}
 	if (m->readonly)
 		return err_set(e, ERR_PERM, "mailbox is read-only");
-	if (!is_keyword(name))
+	if (!keyword_is_valid(name))
 		return err_set(e, ERR_PERM, "not a keyword");
 	if (mailbox_lock(m, e) == -1)
 		return -1;

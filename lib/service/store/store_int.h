@@ -434,6 +434,7 @@ struct arrival {
 	uint32_t uid;	       /* from another server's list, 0: none */
 	int64_t seconds, usec; /* of the name, for the order */
 	int64_t idate, sdate;
+	uint64_t kw;	/* besides those of its letters */
 	uint64_t size;	/* octets with CRLF */
 	bool is_unsure; /* it is not measured */
 	bool has_guid;
@@ -488,6 +489,7 @@ void uidlist_release(struct uidlist *);
 bool uidlist_read(int dirfd, bool header_only, struct uidlist *);
 bool uidlist_parse(struct str text, bool header_only, struct uidlist *);
 const struct uid_line *uidlist_find(const struct uidlist *, uint64_t uhash);
+bool keyword_is_valid(struct str);
 /* dovecot-keywords: which name each letter has */
 void keywords_write(struct mailbox *);
 /* KWDEFs for letters that file has and we do not. */
