@@ -27,7 +27,7 @@ ok "Courier keeps keywords apart" \
 before=$(cd "$MAIL" && find . -printf '%p %m %T@ %C@ %s\n' | sort | cksum)
 like "quire adopt --dry-run tells" \
     "$(as quire adopt --dry-run --maildir "$MAIL")" \
-    'INBOX kind=courier messages=13 .*uids-kept=13 uids-new=0 .*keywords=4'
+    'INBOX kind=courier messages=13 .*uids-kept=10 uids-new=3 .*keywords=4'
 is "and writes nothing" "$(cd "$MAIL" &&
     find . -printf '%p %m %T@ %C@ %s\n' | sort | cksum)" "$before"
 flow_start --maildir "$MAIL" || { fail "server starts"; done_testing; exit 0; }

@@ -9,9 +9,11 @@ COURIER=${PEERS:-$SRCDIR/build/peers}
 courier_run() {
 	_p=$1
 	shift
+	# some are setgid, and then no LD_LIBRARY_PATH counts
+	cp "$COURIER/usr/bin/$_p" "$T/$_p"
 	as env LD_LIBRARY_PATH="$COURIER/usr/lib:$(dirname \
 	    "$COURIER"/usr/lib/*/libcourier-unicode.so.?)" \
-	    "$COURIER/usr/bin/$_p" "$@"
+	    "$T/$_p" "$@"
 }
 courier_possible() {
 	[ -x "$COURIER/usr/bin/imapd" ] &&

@@ -395,18 +395,9 @@ account_normalize(struct str in, char out[STORE_MAX_NAME + 1], const char **why)
 }
 
 bool
-account_dir(struct str name, char out[NAME_LEN + 1])
+account_dir(const struct account *a, struct str name, char out[NAME_LEN + 1])
 {
-	struct buf b;
-	bool ok;
-
-	if (folder_is_inbox(name))
-		return str_copy(STR("."), out, NAME_LEN + 1);
-	buf_init(&b, 4 * NAME_LEN);
-	ok =
-	    folder_to_dir(name, &b) && str_copy(buf_str(&b), out, NAME_LEN + 1);
-	buf_release(&b);
-	return ok;
+	return layout_dir(a->rootfd, a->is_utf8, name, out);
 }
 
 /* ---- the list ---- */
@@ -570,7 +561,7 @@ open_node(struct account *a, const struct node *node, bool readonly,
 	char dir[NAME_LEN + 1];
 	int fd;
 
-	if (!account_dir(str_from(node->name), dir))
+	if (!account_dir(a, str_from(node->name), dir))
 		return bad_name(e, "name too long");
 	fd = fs_open_dir(a->rootfd, dir);
 	if (fd == -1) {
@@ -666,7 +657,7 @@ account_status(
 
 	if (r != ACCOUNT_OK)
 		return r;
-	if (!account_dir(str_from(node->name), dir))
+	if (!account_dir(a, str_from(node->name), dir))
 		return bad_name(e, "name too long");
 	if (status_quick(a, dir, c))
 		return ACCOUNT_OK;

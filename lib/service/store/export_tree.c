@@ -172,7 +172,7 @@ put_subscriptions(const struct account *a, struct buf *b, bool is_v1)
 			buf_puts(b, "INBOX\n");
 			continue;
 		}
-		if (!account_dir(name, dir))
+		if (!account_dir(a, name, dir))
 			continue;
 		for (at = dir; !is_v1 && (at = strchr(at + 1, '.')) != NULL;)
 			*at = '\t';
@@ -319,7 +319,7 @@ export_folder(
 	struct stat st;
 	int fd, rc = 0;
 
-	if (!account_dir(str_from(node->name), dir) ||
+	if (!account_dir(a, str_from(node->name), dir) ||
 	    (fd = fs_open_dir(a->rootfd, dir)) == -1)
 		return 0;
 	if (fstatat(fd, UIDLIST, &st, AT_SYMLINK_NOFOLLOW) == -1 &&

@@ -129,7 +129,7 @@ create_one(struct account *a, struct str name, unsigned use, struct err *e)
 	bool was_there;
 	int rc;
 
-	if (!account_dir(name, dir)) {
+	if (!account_dir(a, name, dir)) {
 		err_set(e, ERR_PERM, "name too long");
 		return ACCOUNT_BADNAME;
 	}
@@ -259,7 +259,7 @@ finish_delete(struct account *a, const struct node *node, struct err *e)
 	int fd;
 
 	hex_id(node->id, to + strlen(to));
-	if (account_dir(str_from(node->name), dir) &&
+	if (account_dir(a, str_from(node->name), dir) &&
 	    tree_find(&a->tree, str_from(node->name)) == NULL &&
 	    (fd = fs_open_dir(a->rootfd, dir)) != -1) {
 		say_gone(a, node, fd);
@@ -359,7 +359,7 @@ check_rename(struct account *a, struct str from, struct str to, struct err *e)
 			continue;
 		found = true;
 		if (!new_name(old, from, to, name) ||
-		    !account_dir(str_from(name), dir)) {
+		    !account_dir(a, str_from(name), dir)) {
 			err_set(e, ERR_PERM, "name too long");
 			return ACCOUNT_BADNAME;
 		}
@@ -379,8 +379,8 @@ finish_renames(struct account *a, struct err *e)
 	for (i = 0; i < a->tree.nmoving; i++) {
 		const struct moving *mv = &a->tree.moving[i];
 
-		if (!account_dir(str_from(mv->from), from) ||
-		    !account_dir(str_from(mv->to), to))
+		if (!account_dir(a, str_from(mv->from), from) ||
+		    !account_dir(a, str_from(mv->to), to))
 			continue;
 		/* ENOENT: done before the stop. EEXIST: others were there. */
 		if (step_rename(a->rootfd, from, a->rootfd, to) == -1 &&
@@ -597,7 +597,7 @@ adopt_folder(struct account *a, struct str name, const char *dir)
 	bool has_id = read_id(a, dir, &f);
 
 	known = has_id ? tree_find_id(&a->tree, f.id) : NULL;
-	if (known != NULL && account_dir(str_from(known->name), old) &&
+	if (known != NULL && account_dir(a, str_from(known->name), old) &&
 	    !dir_exists(a, old)) {
 		op_begin(&a->ops, OP_MBOXNAME, 0);
 		op_bytes(&a->ops, str_make((const char *)f.id, 16));
@@ -640,6 +640,7 @@ find_new(struct account *a, size_t *nfound, struct err *e)
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
 	struct dirent *de;
 	char norm[STORE_MAX_NAME + 1];
+	struct layout_census census = { 0 };
 	const char *why;
 	struct buf name;
 	int rc = 0;
@@ -661,6 +662,7 @@ find_new(struct account *a, size_t *nfound, struct err *e)
 		if (!is_maildir(a, de->d_name))
 			continue;
 		(*nfound)++;
+		layout_count(&census, de->d_name);
 		if (tree_find(&a->tree, str_from(norm)) != NULL)
 			continue;
 		adopt_folder(a, str_from(norm), de->d_name);
@@ -668,6 +670,7 @@ find_new(struct account *a, size_t *nfound, struct err *e)
 	}
 	if (rc == 0 && errno != 0)
 		rc = err_sys(e, "read Maildir");
+	a->is_utf8 = census.utf8 > census.mutf7;
 	buf_release(&name);
 	closedir(d);
 	return rc;
@@ -683,7 +686,7 @@ find_gone(struct account *a, struct err *e)
 		struct node *node = &a->tree.v[i];
 
 		if (folder_is_inbox(str_from(node->name)) ||
-		    !account_dir(str_from(node->name), dir) ||
+		    !account_dir(a, str_from(node->name), dir) ||
 		    is_maildir(a, dir) || errno != ENOENT)
 			continue;
 		gone++;

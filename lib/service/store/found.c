@@ -107,7 +107,7 @@ found_new(struct account *a, struct err *e)
 
 		fs_random(node.id, sizeof(node.id));
 		node.uidvalidity = (uint32_t)date_now() + 1 + (uint32_t)i;
-		if (!account_dir(str_from(node.name), dir) ||
+		if (!account_dir(a, str_from(node.name), dir) ||
 		    folder_make(a, node.id, dir, e) == -1)
 			return -1;
 		op_mbox_pack(&a->ops, &node);

@@ -99,7 +99,7 @@ count_all(struct account *a, struct owed *sum)
 
 	*sum = (struct owed){ 0 };
 	for (i = 0; i < a->tree.n; i++) {
-		if (!account_dir(str_from(a->tree.v[i].name), dir) ||
+		if (!account_dir(a, str_from(a->tree.v[i].name), dir) ||
 		    (fd = fs_open_dir(a->rootfd, dir)) == -1)
 			continue;
 		count_dir(fd, "cur", sum);

@@ -3,7 +3,8 @@
  * and Courier write them, and Maildir++ folders (".Archive.2024").
  *
  * A name that is not valid modified UTF-7 but valid UTF-8 is taken as UTF-8
- * (Dovecot can be set up so); such a folder keeps its directory.
+ * (Courier 5 writes so, Dovecot can be set up so); such a folder keeps its
+ * directory (layout.c).
  */
 #include "service/store/store_int.h"
 
@@ -148,8 +149,8 @@ folder_is_inbox(struct str name)
  * '/' becomes '.'. A '.' inside an element has no form of its own in
  * Maildir++; it is written as modified UTF-7, which others show as it is.
  */
-bool
-folder_to_dir(struct str name, struct buf *out)
+static bool
+to_dir(struct str name, bool is_utf8, struct buf *out)
 {
 	struct str part;
 	size_t start = out->n;
@@ -160,13 +161,28 @@ folder_to_dir(struct str name, struct buf *out)
 		while (part.n > 0) {
 			size_t n = str_find(part, '.');
 
-			mutf7_encode(out, str_sub(part, 0, n));
+			if (is_utf8)
+				buf_put(out, str_sub(part, 0, n));
+			else
+				mutf7_encode(out, str_sub(part, 0, n));
 			if (n < part.n)
 				buf_puts(out, "&AC4-");
 			part = str_sub(part, n + 1, part.n);
 		}
 	}
 	return !out->full && out->n > start + 1 && out->n - start <= NAME_LEN;
+}
+
+bool
+folder_to_dir(struct str name, struct buf *out)
+{
+	return to_dir(name, false, out);
+}
+
+bool
+folder_to_dir_utf8(struct str name, struct buf *out)
+{
+	return to_dir(name, true, out);
 }
 
 static bool

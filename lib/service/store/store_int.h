@@ -92,6 +92,7 @@ bool mutf7_decode(struct buf *, struct str);
 void mutf7_encode(struct buf *, struct str utf8);
 /* "A/b" to ".A.b"; false if it has no such form */
 bool folder_to_dir(struct str name, struct buf *);
+bool folder_to_dir_utf8(struct str name, struct buf *);
 bool folder_from_dir(struct str dir, struct buf *);
 bool folder_is_inbox(struct str name);
 
@@ -578,6 +579,7 @@ struct account {
 	struct mailbox_info *list;
 	size_t nlist;
 	bool list_ok;
+	bool is_utf8;	      /* new folders get their names so */
 	bool exports;	      /* keeps Dovecot's files up to date */
 	bool is_tree_changed; /* since they were written */
 	struct owed {	      /* lines of maildirsize (maildirsize.c) */
@@ -602,8 +604,22 @@ int account_append(struct account *, bool sync, struct err *);
 int account_recover(struct account *, struct err *);
 int account_scan(struct account *, struct err *);
 uint32_t account_next_uidvalidity(struct account *);
-/* Directory of a mailbox below the root; "" for INBOX is "." */
-bool account_dir(struct str name, char out[NAME_LEN + 1]);
+/* Directory of a mailbox below the root; of INBOX it is "." */
+bool
+account_dir(const struct account *, struct str name, char out[NAME_LEN + 1]);
+
+/* ---- layout.c: where mailboxes lie ---- */
+/*
+ * The same. A folder is where it is, in modified UTF-7 or UTF-8; one that is
+ * not there would be made in UTF-8 if is_utf8.
+ */
+bool
+layout_dir(int rootfd, bool is_utf8, struct str name, char out[NAME_LEN + 1]);
+/* A listing of the root: what its names are written in. */
+struct layout_census {
+	size_t utf8, mutf7;
+};
+void layout_count(struct layout_census *, const char *dir);
 int account_load(struct account *, struct err *);
 /* A Maildir++ folder, durable under its name. */
 int folder_make(

@@ -383,7 +383,7 @@ check_node(struct verify *v, const struct tree *t, const struct node *node)
 	int fd = -1;
 
 	v->mailbox = str_from(node->name);
-	if (!account_dir(v->mailbox, dir))
+	if (!layout_dir(v->rootfd, false, v->mailbox, dir))
 		verify_found(v, VERIFY_ERROR, "folder-name", 0, NULL,
 		    "has no form as a directory");
 	else if ((fd = fs_open_dir(v->rootfd, dir)) != -1) {

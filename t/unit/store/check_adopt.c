@@ -365,6 +365,50 @@ START_TEST(courier_then_dovecot)
 }
 END_TEST
 
+/* ---- folders' names ---- */
+
+/* As Courier 5 writes them, and what is made beside them. */
+START_TEST(utf8_folders)
+{
+	struct account *a;
+	struct mailbox *m;
+	struct err e;
+
+	t_sh("mkdir -p cur new tmp '.Entw\xc3\xbcrfe/cur' "
+	     "'.A&B/cur' '.A&B.Gr\xc3\xb6\xc3\x9f"
+	     "e/cur'");
+	put_file("cur/1000.x:2,", "a:\n\n");
+	a = t_account();
+	ck_assert(account_find(a, STR("Entw\xc3\xbcrfe"))->exists);
+	ck_assert(account_find(a, STR("A&B/Gr\xc3\xb6\xc3\x9f"
+				      "e"))
+		      ->exists);
+	m = t_mailbox(a, "Entw\xc3\xbcrfe");
+	t_add(m, "x: y\r\n\r\n", 0);
+	mailbox_close(&m);
+	ck_assert_int_eq(
+	    account_create(a, STR("R\xc3\xa9sum\xc3\xa9"), 0, &e), ACCOUNT_OK);
+	ck_assert_int_eq(
+	    account_rename(a, STR("A&B"), STR("\xc3\x84"), &e), ACCOUNT_OK);
+	ck_assert_int_eq(
+	    account_delete(a, STR("R\xc3\xa9sum\xc3\xa9"), &e), ACCOUNT_OK);
+	ck_assert_int_eq(
+	    account_create(a, STR("R\xc3\xa9sum\xc3\xa9"), 0, &e), ACCOUNT_OK);
+	account_close(&a);
+	t_sh("test -d '.R\xc3\xa9sum\xc3\xa9/cur' -a -d '.\xc3\x84/cur' -a "
+	     "-d '.\xc3\x84.Gr\xc3\xb6\xc3\x9f"
+	     "e/cur' -a ! -e '.A&B'");
+	a = t_account();
+	ck_assert(account_find(a, STR("\xc3\x84/Gr\xc3\xb6\xc3\x9f"
+				      "e"))
+		      ->exists);
+	m = t_mailbox(a, "Entw\xc3\xbcrfe");
+	ck_assert_uint_eq(mailbox_count(m), 1);
+	mailbox_close(&m);
+	account_close(&a);
+}
+END_TEST
+
 /* ---- names of many programs ---- */
 
 static const struct {
@@ -505,6 +549,7 @@ main(void)
 	tcase_add_loop_test(t, courier_list, 0, (int)N(lists));
 	tcase_add_test(t, courier_keywords);
 	tcase_add_test(t, courier_then_dovecot);
+	tcase_add_test(t, utf8_folders);
 	tcase_add_loop_test(t, name_grammar, 0, (int)N(names));
 	tcase_add_test(t, name_grammar_served);
 	tcase_set_timeout(t, 30);
