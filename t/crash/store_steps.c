@@ -23,6 +23,7 @@
 #include "base/xalloc.h"
 #include "service/store/export.h"
 #include "service/store/incoming.h"
+#include "service/store/index_int.h"
 #include "service/store/store_int.h"
 #include "service/store/verify.h"
 
@@ -718,6 +719,8 @@ one(long n, int error, const char **bad)
 	pid = fork();
 	if (pid == 0) {
 		store_step = hook;
+		/* with changes of generation between */
+		store_tail_min = 1500;
 		play(rootfd);
 		_exit(0);
 	}

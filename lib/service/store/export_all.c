@@ -63,15 +63,17 @@ describe(struct mailbox *m, struct str name, struct export_box *b)
 	uint64_t lost = 0;
 	uint32_t row;
 	unsigned i;
+	size_t k;
 
 	*b = (struct export_box){ .name = name,
 		.uidvalidity = c->uidvalidity,
 		.uidnext = c->uidnext,
 		.messages = c->messages,
 		.highestmodseq = v->modseq_now,
-		.expunged = (uint32_t)v->nvanished,
 		.unburied = (uint32_t)v->ngone,
 		.is_name_odd = str_has(name, '.') };
+	for (k = 0; k < v->nvanished; k++)
+		b->expunged += v->vanished[k].hi - v->vanished[k].lo + 1;
 	if (v->nkeywords <= FN_LETTERS)
 		return;
 	b->keywords = m->v.keywords + FN_LETTERS;

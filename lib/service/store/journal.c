@@ -162,31 +162,57 @@ journal_open_lock(struct journal *j, struct err *e)
 }
 
 int
-journal_open(struct journal *j, struct err *e)
+journal_open_as(struct journal *j, const char *name, struct err *e)
 {
-	int mode = j->readonly ? O_RDONLY : O_RDWR;
 	char head[JOURNAL_HEAD];
+	ssize_t n;
 
 	close_fd(&j->fd);
-	close_fd(&j->pubfd);
-	j->fd = fs_open_file(j->dirfd, "journal", mode, 0);
+	j->fd =
+	    fs_open_file(j->dirfd, name, j->readonly ? O_RDONLY : O_RDWR, 0);
 	if (j->fd == -1)
-		return err_sys(e, "open journal");
-	j->pubfd = fs_open_file(
-	    j->dirfd, "pub", j->readonly ? mode : mode | O_CREAT, JOURNAL_MODE);
-	if (j->pubfd == -1 && !j->readonly)
-		return err_sys(e, "open pub");
-	if (j->lockfd == -1 && journal_open_lock(j, e) == -1)
-		return -1;
-	if (journal_pread(j, head, sizeof(head), 0) != JOURNAL_HEAD ||
-	    !journal_head_unpack(head, j))
-		return err_set(
-		    e, ERR_PERM, "journal: damaged header or a newer version");
+		return err_sys(e, "open %s", name);
+	n = journal_pread(j, head, sizeof(head), 0);
+	if (n != JOURNAL_HEAD || !journal_head_unpack(head, j)) {
+		close_fd(&j->fd);
+		/* what a later version wrote is not to be put aside */
+		return n == JOURNAL_HEAD && journal_head_is_newer(head) ?
+			   err_set(e, ERR_TEMP,
+			       "%s was written by a newer version", name) :
+			   err_set(e, ERR_PERM, "%s has no header", name);
+	}
 	j->end = JOURNAL_HEAD;
 	j->synced = 0;
 	j->is_broken = false;
+	return 0;
+}
+
+int
+journal_open_pub(struct journal *j, struct err *e)
+{
+	close_fd(&j->pubfd);
+	j->pubfd = fs_open_file(j->dirfd, "pub",
+	    j->readonly ? O_RDONLY : O_RDWR | O_CREAT, JOURNAL_MODE);
+	return j->pubfd == -1 && !j->readonly ? err_sys(e, "open pub") : 0;
+}
+
+int
+journal_open(struct journal *j, struct err *e)
+{
+	if (journal_open_as(j, "journal", e) == -1 ||
+	    journal_open_pub(j, e) == -1)
+		return -1;
+	if (j->lockfd == -1 && journal_open_lock(j, e) == -1)
+		return -1;
 	pub_read(j);
 	return 0;
+}
+
+uint64_t
+journal_published(struct journal *j)
+{
+	pub_read(j);
+	return j->pub_ok ? j->pub.end : 0;
 }
 
 int
@@ -207,6 +233,12 @@ journal_create(
 	memcpy(j->mailboxid, spec->mailboxid, 16);
 	j->uidvalidity = spec->uidvalidity;
 	j->modseq = spec->modseq;
+	j->index_gen = spec->index_gen;
+	j->index_crc = spec->index_crc;
+	j->base_off = spec->base_off;
+	j->prev_end = spec->prev_end;
+	j->carry_end = spec->carry_end;
+	j->ino = st.st_ino;
 	fs_random(&j->salt, sizeof(j->salt));
 	journal_head_pack(head, j, st.st_ino);
 	if (step_pwrite(j->fd, str_make(head, sizeof(head)), 0) == -1) {
@@ -234,6 +266,16 @@ done:
 
 /* ---- reading what others wrote ---- */
 
+static bool
+same_file(int dirfd, const char *name, int fd, struct stat *st)
+{
+	struct stat at;
+
+	return fstat(fd, st) == 0 &&
+	       fstatat(dirfd, name, &at, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       at.st_ino == st->st_ino && at.st_dev == st->st_dev;
+}
+
 int
 journal_follow(
     struct journal *j, journal_apply *apply, void *arg, struct err *e)
@@ -246,8 +288,11 @@ journal_follow(
 	if (fstat(j->fd, &st) == -1)
 		return err_sys(e, "stat journal");
 	pub_read(j);
+	j->mtime = 0;
 	upto = (uint64_t)st.st_size;
-	if (st.st_nlink == 0 || upto < j->end)
+	/* without a pub of ours: is it still the journal? */
+	if (st.st_nlink == 0 || upto < j->end ||
+	    (!j->pub_ok && !same_file(j->dirfd, "journal", j->fd, &st)))
 		return 2;
 	if (j->pub_ok && j->pub.end < upto)
 		upto = j->pub.end;
@@ -262,16 +307,6 @@ journal_follow(
 }
 
 /* ---- the writer's lock ---- */
-
-static bool
-same_file(int dirfd, const char *name, int fd, struct stat *st)
-{
-	struct stat at;
-
-	return fstat(fd, st) == 0 &&
-	       fstatat(dirfd, name, &at, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       at.st_ino == st->st_ino && at.st_dev == st->st_dev;
-}
 
 bool
 journal_is_short(const struct journal *j)
@@ -382,21 +417,14 @@ take_back(const struct journal *j)
 	(void)rc;
 }
 
-int
-journal_append(struct journal *j, struct ops *o, uint16_t flags,
-    uint64_t modseq, const struct counters *c, bool sync, struct err *e)
+static int
+append(struct journal *j, struct ops *o, const struct txn *t, bool sync,
+    struct err *e)
 {
-	struct txn t = { .off = j->end,
-		.modseq = modseq,
-		.time_us = date_now_us(),
-		.nops = (uint16_t)(o->n > UINT16_MAX ? UINT16_MAX : o->n),
-		.flags = flags,
-		.boot = boot_id(),
-		.c = *c };
-
 	if (o->b.full || o->b.n > TXN_MAX - TXN_FOOT)
 		return err_set(e, ERR_PERM, "transaction too large");
-	txn_seal(j, o, &t);
+	txn_seal(j, o, t);
+	j->mtime = 0;
 	if (step_pwrite(j->fd, buf_str(&o->b), j->end) == -1) {
 		err_sys(e, "write journal");
 		take_back(j);
@@ -411,8 +439,36 @@ journal_append(struct journal *j, struct ops *o, uint16_t flags,
 	j->end += o->b.n;
 	if (sync)
 		j->synced = j->end;
-	j->last_boot = t.boot;
-	if (modseq > j->modseq)
-		j->modseq = modseq;
+	j->last_boot = t->boot;
+	if (t->modseq > j->modseq)
+		j->modseq = t->modseq;
 	return 0;
+}
+
+int
+journal_append(struct journal *j, struct ops *o, uint16_t flags,
+    uint64_t modseq, const struct counters *c, bool sync, struct err *e)
+{
+	struct txn t = { .off = j->end,
+		.modseq = modseq,
+		.time_us = date_now_us(),
+		.nops = (uint16_t)(o->n > UINT16_MAX ? UINT16_MAX : o->n),
+		.flags = flags,
+		.boot = boot_id(),
+		.c = *c };
+
+	return append(j, o, &t, sync, e);
+}
+
+int
+journal_carry(
+    struct journal *j, struct ops *o, const struct txn *from, struct err *e)
+{
+	struct txn t = *from;
+
+	t.off = j->end;
+	ops_clear(o);
+	buf_put(&o->b, from->ops);
+	o->n = from->nops;
+	return append(j, o, &t, false, e);
 }

@@ -12,6 +12,8 @@
 /* ---- txn.c ---- */
 void
 journal_head_pack(char[JOURNAL_HEAD], const struct journal *, uint64_t ino);
+/* Whole, but of a version or with features that we do not know. */
+bool journal_head_is_newer(const char *);
 /* Whole length of what claims to stand at p, 0 if nothing can. */
 uint32_t txn_len(const char *p, uint64_t off, uint64_t room);
 /* All of it, CRC and footer checked; t->ops is borrowed from p. */

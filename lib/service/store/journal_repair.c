@@ -78,10 +78,7 @@ salvage_fill(void *arg, struct journal *to, struct err *e)
 			at += 8;
 			continue;
 		}
-		ops_clear(&o);
-		buf_put(&o.b, t.ops);
-		o.n = t.nops;
-		rc = journal_append(to, &o, t.flags, t.modseq, &t.c, false, e);
+		rc = journal_carry(to, &o, &t, e);
 		at += len;
 	}
 	ops_release(&o);
@@ -96,6 +93,10 @@ journal_salvage(struct journal *j, uint64_t size, struct err *e)
 	struct journal_spec spec = { .kind = j->kind,
 		.uidvalidity = j->uidvalidity,
 		.modseq = 1,
+		/* not of the journal that stood before: readers start anew */
+		.index_gen = j->index_gen,
+		.index_crc = j->index_crc,
+		.base_off = j->base_off,
 		.fill = salvage_fill,
 		.arg = &s };
 	int rc;
@@ -115,6 +116,28 @@ journal_salvage(struct journal *j, uint64_t size, struct err *e)
 		rc = journal_create(j, &spec, e);
 	close(s.fd);
 	return rc;
+}
+
+static int
+nothing(void *arg, const struct txn *t)
+{
+	(void)arg;
+	(void)t;
+	return 0;
+}
+
+bool
+journal_is_whole(struct journal *j)
+{
+	char head[JOURNAL_HEAD];
+	struct journal copy = *j;
+
+	j->must_audit = false;
+	copy.end = JOURNAL_HEAD;
+	return journal_pread(j, head, sizeof(head), 0) == JOURNAL_HEAD &&
+	       journal_head_unpack(head, &copy) &&
+	       journal_read(&copy, j->end, nothing, NULL, NULL) == 0 &&
+	       copy.end == j->end;
 }
 
 /* A writer died between its append and its publishing. */

@@ -7,14 +7,16 @@
  *    operations (view.c, 1 and 2).
  * 3. Reading mail never needs the lock.
  */
-#include "service/store/store_int.h"
+#include "service/store/index_int.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/date.h"
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
@@ -47,6 +49,71 @@ open_fds(struct mailbox *m, struct err *e)
 	return 0;
 }
 
+/* Of the files that we must have: missing, or not what they should be. */
+static bool
+is_lost(const struct err *why)
+{
+	return why->sys == ENOENT || (why->kind == ERR_PERM && why->sys == 0);
+}
+
+/*
+ * What is left of the journal goes no further: it is kept as journal.bad, and
+ * UIDs come from what was exported. Without that they are new, and so must
+ * UIDVALIDITY be.
+ */
+static int
+rescue(struct mailbox *m, uint32_t *uidvalidity, struct err *e)
+{
+	struct err why = { 0 };
+	struct stat st;
+	int rc = 0;
+
+	if (journal_open_lock(&m->j, e) == -1 ||
+	    fs_lock(m->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+		return -1;
+	/* again: another session may have been first */
+	if (mailbox_load(m, &why) == -1) {
+		mailbox_log(m, 0, "store.rescued", why.text);
+		if (step_replace(m->qfd, "journal", "journal.bad") == -1 &&
+		    errno != ENOENT)
+			rc = err_sys(e, "put damaged journal aside");
+		if (fstatat(m->dirfd, "dovecot-uidlist", &st,
+			AT_SYMLINK_NOFOLLOW) == -1)
+			*uidvalidity = *uidvalidity < date_now() ?
+					   (uint32_t)date_now() :
+					   *uidvalidity + 1;
+	}
+	fs_unlock(m->j.lockfd, LOCK_WRITER);
+	return rc;
+}
+
+static int
+load_or_adopt(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
+    struct err *e)
+{
+	struct err why = { 0 };
+	struct stat st;
+	int rc =
+	    m->qfd == -1 ? err_sys(&why, "open quire") : mailbox_load(m, &why);
+
+	if (rc == 0)
+		return 0;
+	if (why.sys == ENOENT && m->j.readonly)
+		return adopt_hidden(m, uidvalidity, id, e);
+	if (is_lost(&why) && !m->j.readonly) {
+		/* pub is there: it was ours before */
+		if (fstatat(m->qfd, "pub", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    rescue(m, &uidvalidity, e) == -1)
+			return -1;
+		return adopt_mailbox(m, uidvalidity, id, e) == -1 ?
+			   -1 :
+			   mailbox_load(m, e);
+	}
+	if (e != NULL)
+		*e = why;
+	return -1;
+}
+
 int
 mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
     bool readonly, uint32_t uidvalidity, const uint8_t mailboxid[16],
@@ -54,7 +121,6 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 {
 	struct mailbox *m = xcalloc(1, sizeof(*m));
 	bool ro = account_is_readonly(a);
-	struct err why = { 0 };
 	int rc;
 
 	*m = (struct mailbox){ .account = a,
@@ -66,6 +132,7 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 		.expfd = -1,
 		.watchfd = -1,
 		.readonly = readonly || ro };
+	mailbox_init_slots(m);
 	view_init(&m->v);
 	ops_init(&m->ops);
 	ranges_init(&m->recent, 1 << 20);
@@ -74,16 +141,7 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 	rc = open_fds(m, e);
 	if (rc == 0) {
 		m->j.dirfd = m->qfd;
-		rc = m->qfd == -1 ? err_sys(&why, "open quire") :
-				    mailbox_load(m, &why);
-		if (rc == -1 && why.sys == ENOENT && ro)
-			rc = adopt_hidden(m, uidvalidity, mailboxid, e);
-		else if (rc == -1 && why.sys == ENOENT) {
-			rc = adopt_mailbox(m, uidvalidity, mailboxid, e);
-			if (rc == 0)
-				rc = mailbox_load(m, e);
-		} else if (rc == -1 && e != NULL)
-			*e = why;
+		rc = load_or_adopt(m, uidvalidity, mailboxid, e);
 	}
 	if (rc == 0 && !ro &&
 	    (m->j.lag_since != 0 || !m->j.pub_ok || m->j.pub.end != m->j.end ||
@@ -97,11 +155,6 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 		return -1;
 	}
 	view_settle(&m->v);
-	if (!ro && m->v.n > 0) {
-		/* renames that an earlier session still owed */
-		view_mirror(&m->v, m->v.uid[0]);
-		view_mirror(&m->v, m->v.uid[m->v.n - 1]);
-	}
 	*out = m;
 	return 0;
 }
@@ -114,6 +167,7 @@ mailbox_release(struct mailbox *m)
 	size_t i;
 
 	journal_release(&m->j);
+	mailbox_close_slots(m);
 	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (*fds[i] != -1)
 			close(*fds[i]);
@@ -130,6 +184,7 @@ void
 mailbox_close(struct mailbox **mp)
 {
 	struct mailbox *m = *mp;
+	struct err why;
 
 	if (m == NULL)
 		return;
@@ -145,6 +200,8 @@ mailbox_close(struct mailbox **mp)
 		mailbox_export_state(m, EXPORT_NOW, NULL);
 		if (m->expunged_here)
 			mailbox_purge(m);
+		if (generation_is_due(m) && generation_make(m, &why) == -1)
+			mailbox_log(m, 1, "store.generation", why.text);
 	}
 	mailbox_release(m);
 }
@@ -282,6 +339,21 @@ mailbox_is_recent(struct mailbox *m, uint32_t uid)
 	return ranges_has(&m->recent, uid);
 }
 
+/* What this session still shows has not vanished for it. */
+static void
+add_vanished(const struct view *v, const struct vanished *x, struct ranges *out)
+{
+	uint32_t row = view_lower(v, x->lo), lo = x->lo;
+
+	for (; row < v->n && v->uid[row] <= x->hi; row++) {
+		if (v->uid[row] > lo)
+			ranges_add(out, lo, v->uid[row] - 1);
+		lo = v->uid[row] + 1;
+	}
+	if (lo != 0 && lo <= x->hi)
+		ranges_add(out, lo, x->hi);
+}
+
 bool
 mailbox_vanished(struct mailbox *m, uint64_t since, struct ranges *out)
 {
@@ -297,13 +369,7 @@ mailbox_vanished(struct mailbox *m, uint64_t since, struct ranges *out)
 		else
 			hi = mid;
 	}
-	for (; lo < m->v.nvanished; lo++) {
-		uint32_t row = view_row(&m->v, m->v.vanished[lo].uid);
-
-		/* what this session still shows has not vanished for it */
-		if (row == m->v.n)
-			ranges_add(
-			    out, m->v.vanished[lo].uid, m->v.vanished[lo].uid);
-	}
+	for (; lo < m->v.nvanished; lo++)
+		add_vanished(&m->v, &m->v.vanished[lo], out);
 	return !out->full;
 }

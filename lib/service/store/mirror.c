@@ -69,8 +69,8 @@ is_revoked(const struct view *v, uint32_t row, uint32_t want)
 	       want == v->fn[row];
 }
 
-static bool
-is_behind(const struct view *v, uint32_t row, uint32_t *want)
+bool
+view_is_behind(const struct view *v, uint32_t row, uint32_t *want)
 {
 	*want = view_want_fn(v, v->flags[row], v->kw[row], v->fn[row]);
 	return (v->st[row] & ST_GHOST) == 0 &&
@@ -86,7 +86,7 @@ collect(struct view *v, struct todo *t, unsigned max)
 	unsigned n = 0;
 
 	for (; row < v->n && v->uid[row] <= v->mirror_hi && n < max; row++)
-		if (is_behind(v, row, &want))
+		if (view_is_behind(v, row, &want))
 			t[n++] = (struct todo){ .uid = v->uid[row],
 				.want = want,
 				.is_revoked = is_revoked(v, row, want) };

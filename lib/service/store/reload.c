@@ -2,14 +2,55 @@
  * reload - a view and the journal it follows: loading it, following it, and
  * going on when another journal has taken its place.
  */
-#include "service/store/store_int.h"
+#include "service/store/index_int.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/date.h"
 
 #define UID_GAP_CUT	1000   /* a torn tail may have held this many */
 #define UID_GAP_RESTORE 100000 /* and a backup may be this much behind */
+
+void
+mailbox_init_slots(struct mailbox *m)
+{
+	unsigned i;
+
+	m->recsfd = -1;
+	for (i = 0; i < REC_SLOTS; i++)
+		m->slotfd[i] = -1;
+}
+
+void
+mailbox_close_slots(struct mailbox *m)
+{
+	unsigned i;
+
+	lost_release(&m->lost);
+	for (i = 0; i < REC_SLOTS; i++) {
+		if (m->slotfd[i] != -1)
+			close(m->slotfd[i]);
+		m->slotfd[i] = -1;
+	}
+	if (m->recsfd != -1)
+		close(m->recsfd);
+	m->recsfd = -1;
+}
+
+/* What the journal goes on from; from the generation before if it is lost. */
+static int
+load_index(struct mailbox *m, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (m->j.index_gen == 0 || index_load(m, &m->j, &m->v, &why) == 0)
+		return 0;
+	mailbox_log(m, 1, "store.index", why.text);
+	view_release(&m->v);
+	m->v.is_loading = true;
+	return generation_regain(m, e);
+}
 
 int
 mailbox_load(struct mailbox *m, struct err *e)
@@ -17,9 +58,11 @@ mailbox_load(struct mailbox *m, struct err *e)
 	int rc;
 
 	view_release(&m->v);
+	mailbox_close_slots(m);
 	m->v.is_loading = true;
 	m->window_n = 0;
-	if (journal_open(&m->j, e) == -1)
+	m->index_len = 0;
+	if (journal_open(&m->j, e) == -1 || load_index(m, e) == -1)
 		return -1;
 	rc = journal_follow(&m->j, view_apply, &m->v, e);
 	if (rc == 2)
@@ -27,15 +70,12 @@ mailbox_load(struct mailbox *m, struct err *e)
 	return rc == -1 ? -1 : 0;
 }
 
-/* A ghost of the old view, in the new one, in UID order. */
-static void
-insert_ghost(struct view *v, const struct view *old, uint32_t from)
-{
-	uint32_t at = view_lower(v, old->uid[from]), i;
+/* ---- comparing views ---- */
 
-	view_push(v);
-	for (i = v->n - 1; i > at; i--)
-		view_move_row(v, i, i - 1);
+/* A row of the old view that the new one has not. */
+static void
+put_ghost(struct view *v, uint32_t at, const struct view *old, uint32_t from)
+{
 	v->uid[at] = old->uid[from];
 	v->fn[at] = v->fnx[at] = old->fn[from];
 	v->flags[at] = old->flags[from];
@@ -46,52 +86,81 @@ insert_ghost(struct view *v, const struct view *old, uint32_t from)
 	v->rec[at] = 0; /* its name stood in the other file */
 	v->uhash[at] = old->uhash[from];
 	v->bhash[at] = old->bhash[from];
+	v->cache[at] = 0;
 	v->idate[at] = old->idate[from];
 	if (v->nrec != NULL)
 		v->nrec[at] = 0;
 	v->nghosts++;
-	v->shown++;
+}
+
+/* How many of the rows shown of old are gone; UINT32_MAX: rows came between */
+static uint32_t
+count_missing(const struct view *v, const struct view *old)
+{
+	uint32_t i, k = 0, missing = 0;
+
+	for (i = 0; i < old->shown; i++) {
+		if (k < v->n && v->uid[k] < old->uid[i])
+			return UINT32_MAX;
+		if (k < v->n && v->uid[k] == old->uid[i])
+			k++;
+		else
+			missing++;
+	}
+	return missing;
 }
 
 /*
- * The journal was replaced (restored, salvaged): go on with the new one by
- * comparing what the session was shown with what is there now.
+ * Another journal has the name now, or we missed a generation: go on by
+ * comparing what the session was shown with what is there.
  * false: sequence numbers cannot be kept.
  */
 static bool
 rebase(struct view *v, const struct view *old)
 {
-	uint32_t i = 0, k = 0, last;
+	uint32_t missing = count_missing(v, old), to, from, i;
 
-	last = old->shown == 0 ? 0 : old->uid[old->shown - 1];
-	v->shown = view_lower(v, last + 1);
-	for (i = 0, k = 0; i < old->shown; i++) {
-		while (k < v->n && v->uid[k] < old->uid[i])
-			k++;
-		if (k == v->n || v->uid[k] != old->uid[i]) {
-			insert_ghost(v, old, i);
-			k = 0;
+	if (missing == UINT32_MAX)
+		return false;
+	from = v->n;
+	for (i = 0; i < missing; i++)
+		view_push(v);
+	/* from the end, so that nothing is moved twice */
+	to = v->n;
+	while (from > old->shown - missing)
+		view_move_row(v, --to, --from);
+	for (i = old->shown; i > 0; i--) {
+		if (from == 0 || v->uid[from - 1] != old->uid[i - 1]) {
+			put_ghost(v, --to, old, i - 1);
 			continue;
 		}
-		if (v->flags[k] != old->flags[i] || v->kw[k] != old->kw[i])
-			view_touch(v, k, ST_DIRTY);
+		view_move_row(v, --to, --from);
+		if (v->flags[to] != old->flags[i - 1] ||
+		    v->kw[to] != old->kw[i - 1] ||
+		    v->modseq[to] > old->modseq[i - 1] ||
+		    (old->st[i - 1] & ST_DIRTY) != 0)
+			view_touch(v, to, ST_DIRTY);
 	}
-	if (v->shown != old->shown)
-		return false;
-	for (k = v->shown; k < v->n; k++)
-		view_touch(v, k, ST_ARRIVED);
-	v->keywords_told = 0;
-	v->pending_from = 1;
+	v->shown = old->shown;
+	for (i = v->shown; i < v->n; i++)
+		view_touch(v, i, ST_ARRIVED);
+	v->keywords_told = old->keywords_told;
+	v->pending_from = old->pending_from;
+	if (v->pending_from == 0 && old->modseq_now < v->modseq_now)
+		v->pending_from = old->modseq_now + 1;
 	return true;
 }
 
 static int
 reload(struct mailbox *m, struct err *e)
 {
-	struct view old = m->v;
+	struct view old;
 	uint32_t uidvalidity = m->j.uidvalidity;
 	int rc;
 
+	if (generation_follow(m))
+		return 0;
+	old = m->v;
 	mailbox_log(m, 1, "store.reload", "journal replaced, comparing views");
 	view_init(&m->v);
 	rc = mailbox_load(m, e);
@@ -151,6 +220,11 @@ mailbox_lock_only(struct mailbox *m, struct err *e)
 			return -1;
 		if (rc == 0)
 			break;
+		rc = generation_revive(m, e);
+		if (rc == -1)
+			return -1;
+		if (rc == 1)
+			continue;
 		salvaged |= m->j.was_salvaged;
 		was_short = journal_is_short(&m->j);
 		if (reload(m, e) == -1)

@@ -103,6 +103,7 @@ bool folder_is_inbox(struct str name);
 #define TXN_MAX	      (256u << 20) /* bounds memory */
 #define PUB_SIZE      128
 #define LOCK_WRITER   0
+#define LOCK_INDEX    1
 #define LOCK_SCAN     3
 #define LOCK_REGISTER 4
 
@@ -148,15 +149,22 @@ struct journal {
 	uint64_t ino; /* the inode this journal believes to be */
 	uint8_t mailboxid[16];
 	uint32_t uidvalidity, salt;
+	/* where it goes on from: the index it starts with (generation and CRC
+	 * of its head, 0: none), how much of the journal before that covers,
+	 * where that journal ended, and where what followed ends here */
+	uint64_t index_gen, base_off, prev_end, carry_end;
+	uint32_t index_crc;
 	uint64_t end;	 /* everything before is read and applied */
 	uint64_t synced; /* by this handle, up to here */
 	uint64_t modseq;
 	uint32_t last_boot; /* of the last transaction */
 	struct pub pub;
 	char pub_raw[PUB_SIZE];
-	bool pub_ok;	   /* valid and of this boot */
+	bool pub_ok;	   /* valid, of this boot and generation */
 	int64_t lag_since; /* ms, 0: pub does not lag */
 	bool was_cut, was_salvaged, was_short, must_publish;
+	uint64_t mtime; /* of the file when nothing was going on; 0: not seen */
+	bool must_audit; /* it was written to, and by none of us */
 };
 
 /* -1: the contents make no sense (damage) */
@@ -167,6 +175,9 @@ struct journal_spec {
 	uint8_t mailboxid[16];
 	uint32_t uidvalidity;
 	uint64_t modseq;
+	/* the index it starts from, as in struct journal */
+	uint64_t index_gen, base_off, prev_end, carry_end;
+	uint32_t index_crc;
 	/* fills the first transactions, or NULL */
 	int (*fill)(void *, struct journal *, struct err *);
 	void *arg;
@@ -186,6 +197,11 @@ journal_read_hidden(struct journal *, journal_apply *, void *, struct err *);
 /* Opens lock, journal and pub. ENOENT in e->sys: there is none. */
 int journal_open(struct journal *, struct err *);
 int journal_open_lock(struct journal *, struct err *);
+int journal_open_pub(struct journal *, struct err *);
+/* Only the file of that name, and its header. */
+int journal_open_as(struct journal *, const char *name, struct err *);
+/* How far pub says it may be read; 0: it does not say. */
+uint64_t journal_published(struct journal *);
 /* Read what is published since j->end. 1: something was, 0: nothing,
  * 2: another file has the name now; -1 */
 int journal_follow(struct journal *, journal_apply *, void *, struct err *);
@@ -199,6 +215,8 @@ int journal_read(
 bool journal_has_later(const struct journal *, uint64_t size);
 /* Is pub as it was at the last look? One read. */
 bool journal_is_quiet(struct journal *);
+/* Does all that was read still stand? For who sees must_audit. */
+bool journal_is_whole(struct journal *);
 /* Take byte 0 and bring the state to the end of the file, repairing it.
  * 2 as above (not locked then). *was_torn: a tail was cut. */
 int journal_lock(struct journal *, journal_apply *, void *, struct err *);
@@ -212,6 +230,9 @@ uint64_t journal_next_modseq(const struct journal *);
  */
 int journal_append(struct journal *, struct ops *, uint16_t flags,
     uint64_t modseq, const struct counters *, bool sync, struct err *);
+/* The same for one that stood in another file, as it was made there. */
+int
+journal_carry(struct journal *, struct ops *, const struct txn *, struct err *);
 void journal_publish(struct journal *, const struct counters *,
     uint64_t cur_mtime, uint64_t new_mtime);
 bool pub_unpack(const char raw[PUB_SIZE], struct pub *);
@@ -245,7 +266,7 @@ struct gone { /* expunged, its file not surely out of the way */
 };
 
 struct vanished {
-	uint32_t uid;
+	uint32_t lo, hi; /* UIDs; of those that had ever been given out */
 	uint64_t modseq;
 };
 
@@ -266,13 +287,40 @@ struct scan_step {
 	uint64_t before, after;
 };
 
+/*
+ * The columns, 8 octets wide ones first, so that each starts aligned when
+ * they follow each other in an index (index.c) for a number of rows that is a
+ * multiple of 8.
+ */
+#define VIEW_COLUMNS(X) \
+	X(kw)           \
+	X(modseq)       \
+	X(size)         \
+	X(rec)          \
+	X(uhash)        \
+	X(idate)        \
+	X(uid)          \
+	X(fn)           \
+	X(fnx)          \
+	X(bhash)        \
+	X(cache)        \
+	X(flags)        \
+	X(st)
+
 struct view {
 	uint32_t n, cap, shown, nghosts;
 	uint32_t *uid, *fn, *fnx, *bhash;
+	uint32_t *cache; /* offset in the cache, in units of 8; 0: none */
 	uint16_t *flags, *st;
-	uint64_t *kw, *modseq, *size, *rec, *uhash;
-	uint64_t *nrec; /* NULL until the first RENAME */
+	uint64_t *kw, *modseq, *size, *uhash;
+	uint64_t *rec;	/* where its record stands (cold.c) */
+	uint64_t *nrec; /* of its last RENAME; NULL until the first */
 	int64_t *idate;
+	/* all columns at once, from an index; NULL: each is its own memory */
+	char *block;
+	size_t block_len;
+	bool is_mapped;
+	unsigned slot; /* of the journal being applied (cold.c) */
 
 	struct counters c;
 	uint64_t modseq_now;
@@ -304,6 +352,9 @@ struct view {
 	const char *why; /* what view_apply() refused */
 };
 
+/* Columns in one block, as an index has them. */
+void view_attach(struct view *, char *block, uint32_t cap);
+#define VIEW_ROW_SIZE 72 /* octets of a row in all columns */
 void view_init(struct view *);
 void view_release(struct view *);
 journal_apply view_apply;
@@ -314,6 +365,8 @@ uint32_t view_lower(const struct view *, uint32_t uid);
 /* Row of a live or ghost UID; n if none. */
 uint32_t view_row(const struct view *, uint32_t uid);
 void view_touch(struct view *, uint32_t row, uint16_t bit);
+/* While loading: this row's name may be behind. */
+void view_note_behind(struct view *, uint32_t row);
 void view_drop_rows(struct view *, bool hidden_only);
 void view_mirror(struct view *, uint32_t uid);
 /* The name letters that flags and keywords ask for. */
@@ -331,18 +384,42 @@ void view_push(struct view *); /* room for one more row, n grows */
 void view_move_row(struct view *, uint32_t to, uint32_t from);
 #define TOUCHED_MAX 4096 /* above this a full pass is cheaper */
 
+/* ---- cold.c ---- */
+/*
+ * A record's place: the slot of a file and the offset in it. Slot 0 is the
+ * file of records the index names, others are journals: the one that is
+ * followed and those it took over from.
+ */
+#define REC_SLOT_SHIFT 56
+#define REC_SLOTS      8
+#define REC_OFF(rec)   ((rec) & (((uint64_t)1 << REC_SLOT_SHIFT) - 1))
+
+struct recs { /* a file of records, append-only */
+	uint64_t number, len, count;
+	uint32_t salt;
+};
+
 /* ---- mailbox.c ---- */
 struct mailbox {
 	struct account *account;
 	int dirfd, curfd, newfd, tmpfd, qfd, expfd;
 	bool readonly;
-	bool is_read;  /* somebody looked, who may move mail out of new/ */
-	bool is_dead;  /* CHANGE_UIDVALIDITY was told or is due */
-	bool scan_off; /* mass loss: no expunges */
+	bool is_read;	    /* somebody looked, who may move mail out of new/ */
+	bool is_dead;	    /* CHANGE_UIDVALIDITY was told or is due */
+	bool scan_off;	    /* mass loss: no expunges */
+	bool must_generate; /* a private file is damaged: write all anew */
+	uint64_t index_len; /* of the index the view was loaded from */
 	struct journal j;
 	struct view v;
 	struct ops ops;
-	char *window; /* of the journal, for names */
+	/* where records are read from: rec >> REC_SLOT_SHIFT (cold.c) */
+	int recsfd;
+	struct recs recs;
+	int slotfd[REC_SLOTS]; /* former journals; -1 */
+	uint64_t slotend[REC_SLOTS];
+	struct lost_names *lost; /* instead of damaged ones; NULL */
+	char *window;		 /* of one of them */
+	unsigned window_slot;
 	uint64_t window_off;
 	size_t window_n;
 	char extra[32];
@@ -389,6 +466,11 @@ struct cold {
 	uint8_t emailid[16];
 	struct str base, extra; /* borrowed until the next call */
 };
+/* The record itself; names and all are borrowed until the next call. */
+bool mailbox_record(struct mailbox *, uint32_t uid, uint64_t rec, uint64_t nrec,
+    struct op_add *);
+void mailbox_init_slots(struct mailbox *);
+void mailbox_close_slots(struct mailbox *);
 bool mailbox_cold(
     struct mailbox *, uint32_t uid, uint64_t rec, uint64_t nrec, struct cold *);
 bool row_cold(struct mailbox *, uint32_t row, struct cold *);
@@ -409,6 +491,8 @@ bool msgfile_measure(int fd, bool is_raw, uint64_t *size, struct err *);
 bool msgfile_measure_once(int fd, bool is_raw, uint64_t *size);
 
 /* ---- scan.c, mirror.c ---- */
+/* Is the name not what flags and keywords ask for? *want: the letters. */
+bool view_is_behind(const struct view *, uint32_t row, uint32_t *want);
 bool scan_is_due(struct mailbox *);
 int mailbox_scan(struct mailbox *, struct err *);
 /* Rename up to n files to what their flags ask for. */

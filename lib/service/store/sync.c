@@ -7,7 +7,7 @@
  * 3. A scan that fails is logged; the session goes on with what the journal
  *    says.
  */
-#include "service/store/store_int.h"
+#include "service/store/index_int.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,8 +115,9 @@ is_quiet(struct mailbox *m, bool may_expunge)
 {
 	struct view *v = &m->v;
 
-	return journal_is_quiet(&m->j) && !m->is_dead && v->ntouched == 0 &&
-	       v->shown == v->n && (v->nghosts == 0 || !may_expunge) &&
+	return journal_is_quiet(&m->j) && !m->is_dead && !m->must_generate &&
+	       v->ntouched == 0 && v->shown == v->n &&
+	       (v->nghosts == 0 || !may_expunge) &&
 	       v->keywords_told == v->nkeywords && v->pending_from == 0 &&
 	       (m->j.readonly || (v->mirror_lo > v->mirror_hi &&
 				     v->ngone == 0 && !scan_is_due(m)));
@@ -131,8 +132,15 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 	ch->n = 0;
 	m->is_read = m->is_read || !m->readonly;
 	mailbox_export(m);
+	if (index_was_cut(m->v.block))
+		m->is_dead = true;
 	if (is_quiet(m, may_expunge))
 		return 0;
+	if (m->j.must_audit && !m->j.readonly && !journal_is_whole(&m->j)) {
+		mailbox_log(m, 0, "store.damaged",
+		    "somebody changed the journal: written anew");
+		m->must_generate = true;
+	}
 	if (!m->is_dead && mailbox_follow(m, e) == -1)
 		return -1;
 	if (!m->j.readonly && !m->is_dead && !m->v.is_gone) {
@@ -143,6 +151,9 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 		if (mailbox_bury(m, MIRROR_NOW, &why) == -1)
 			mailbox_log(m, 1, "store.bury", why.text);
 	}
+	if (!m->is_dead && generation_is_due(m) &&
+	    generation_make(m, &why) == -1)
+		mailbox_log(m, 1, "store.generation", why.text);
 	if (m->is_dead || m->v.is_gone) {
 		m->is_dead = true;
 		tell(ch, CHANGE_UIDVALIDITY, 0, 0);

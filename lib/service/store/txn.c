@@ -15,6 +15,9 @@
 #define TXN_MAGIC 0x314e5854u /* "TXN1" */
 #define FOOT_MASK 0x5a5a5a5au
 
+/* incompatible features */
+#define FEAT_INDEX 1u /* it goes on from an index */
+
 static const char *const magics[] = { "QJRNL\0\0\1", "QACCT\0\0\1" };
 
 /* ---- header ---- */
@@ -22,9 +25,10 @@ static const char *const magics[] = { "QJRNL\0\0\1", "QACCT\0\0\1" };
 /*
  * 0 u8[8] magic | 8 u32 version | 12 u32 hdr_len | 16 u64 gen
  * 24 u64 base_modseq | 32 u8[16] mailboxid | 48 u32 uidvalidity | 52 u32 salt
- * 56 u64 prev_end | 64 u32 snap_hdr_crc | 68 u32 feat_incompat
+ * 56 u64 prev_end | 64 u32 crc of the index's head | 68 u32 feat_incompat
  * 72 u32 feat_compat | 76 u32 zero | 80 u64 created | 88 u64 carry_end
- * 96 u64 st_ino | 104 zero | 124 u32 crc32c of 0..123
+ * 96 u64 st_ino | 104 u64 index_gen | 112 u64 base_off
+ * 124 u32 crc32c of 0..123
  */
 void
 journal_head_pack(char p[JOURNAL_HEAD], const struct journal *j, uint64_t ino)
@@ -38,9 +42,22 @@ journal_head_pack(char p[JOURNAL_HEAD], const struct journal *j, uint64_t ino)
 	memcpy(p + 32, j->mailboxid, 16);
 	le32_put(p + 48, j->uidvalidity);
 	le32_put(p + 52, j->salt);
+	le64_put(p + 56, j->prev_end);
+	le32_put(p + 64, j->index_crc);
+	le32_put(p + 68, j->index_gen != 0 ? FEAT_INDEX : 0);
 	le64_put(p + 80, (uint64_t)date_now());
+	le64_put(p + 88, j->carry_end);
 	le64_put(p + 96, ino);
+	le64_put(p + 104, j->index_gen);
+	le64_put(p + 112, j->base_off);
 	le32_put(p + 124, crc32c(0, p, 124));
+}
+
+bool
+journal_head_is_newer(const char *p)
+{
+	return le32_get(p + 124) == crc32c(0, p, 124) &&
+	       (le32_get(p + 8) != 1 || (le32_get(p + 68) & ~FEAT_INDEX) != 0);
 }
 
 bool
@@ -51,7 +68,7 @@ journal_head_unpack(const char *p, struct journal *j)
 	    le32_get(p + 124) != crc32c(0, p, 124))
 		return false;
 	/* an incompatible feature is one we would misread */
-	if (le32_get(p + 8) != 1 || le32_get(p + 68) != 0)
+	if (le32_get(p + 8) != 1 || (le32_get(p + 68) & ~FEAT_INDEX) != 0)
 		return false;
 	j->gen = le64_get(p + 16);
 	j->modseq = le64_get(p + 24);
@@ -60,6 +77,11 @@ journal_head_unpack(const char *p, struct journal *j)
 	j->salt = le32_get(p + 52);
 	j->created = le64_get(p + 80);
 	j->ino = le64_get(p + 96);
+	j->prev_end = le64_get(p + 56);
+	j->index_crc = le32_get(p + 64);
+	j->carry_end = le64_get(p + 88);
+	j->index_gen = le64_get(p + 104);
+	j->base_off = le64_get(p + 112);
 	return true;
 }
 

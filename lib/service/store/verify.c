@@ -141,8 +141,9 @@ judge_lag(struct verify *v, const struct journal *j, uint64_t size)
 }
 
 enum verify_read
-verify_journal(struct verify *v, struct journal *j, journal_apply *apply,
-    void *arg, const char *const *why)
+verify_journal(struct verify *v, struct journal *j,
+    int (*start)(void *, struct err *), journal_apply *apply, void *arg,
+    const char *const *why)
 {
 	struct err e = { 0 };
 	struct stat st;
@@ -153,6 +154,13 @@ verify_journal(struct verify *v, struct journal *j, journal_apply *apply,
 			return READ_NONE;
 		verify_found(v, VERIFY_ERROR, "journal-header", 0, "journal",
 		    "%s: restore it from a backup", e.text);
+		return READ_PART;
+	}
+	if (start != NULL && start(arg, &e) == -1) {
+		verify_found(v, VERIFY_ERROR, "index-lost", 0, "journal",
+		    "what it goes on from is lost (%s): the next session "
+		    "takes UIDs from what other servers' files say",
+		    e.text);
 		return READ_PART;
 	}
 	size = upto = (uint64_t)st.st_size;
@@ -351,7 +359,7 @@ tree_load(struct verify *v, struct tree_check *c, enum verify_read *how)
 	if (fd == -1)
 		return -1;
 	journal_init(&j, JOURNAL_ACCOUNT, fd, true);
-	*how = verify_journal(v, &j, check_apply, c, &c->why);
+	*how = verify_journal(v, &j, NULL, check_apply, c, &c->why);
 	journal_release(&j);
 	close(fd);
 	return 0;

@@ -56,16 +56,23 @@ box_apply(void *arg, const struct txn *t)
 	return 0;
 }
 
+static int
+box_start(void *arg, struct err *e)
+{
+	return verify_start(arg, e);
+}
+
 enum verify_read
 verify_load(struct box *b)
 {
 	view_release(&b->m.v);
+	mailbox_close_slots(&b->m);
 	b->m.v.is_loading = true;
 	b->m.window_n = 0;
 	b->last_modseq = 0;
 	b->modseq_fell = false;
 	b->wrong_at = 0;
-	return verify_journal(b->v, &b->m.j, box_apply, b, &b->why);
+	return verify_journal(b->v, &b->m.j, box_start, box_apply, b, &b->why);
 }
 
 /* ---- what the journal says against itself ---- */
@@ -266,6 +273,7 @@ verify_mailbox(struct verify *v, int dirfd, const struct node *node)
 	m->curfd = fs_open_dir(dirfd, "cur");
 	m->newfd = fs_open_dir(dirfd, "new");
 	m->qfd = fs_open_dir(dirfd, "quire");
+	mailbox_init_slots(m);
 	view_init(&m->v);
 	journal_init(&m->j, JOURNAL_MAILBOX, m->qfd, true);
 	if (m->curfd == -1 || m->newfd == -1)
@@ -276,6 +284,7 @@ verify_mailbox(struct verify *v, int dirfd, const struct node *node)
 		check_box(&b, node);
 	journal_release(&m->j);
 	view_release(&m->v);
+	mailbox_close_slots(m);
 	free(m->window);
 	if (m->curfd != -1)
 		close(m->curfd);

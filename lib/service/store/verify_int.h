@@ -32,7 +32,8 @@ enum verify_read {
 };
 /* The durable part of it; *why says what apply refused. */
 enum verify_read verify_journal(struct verify *, struct journal *,
-    journal_apply *, void *arg, const char *const *why);
+    int (*start)(void *, struct err *), journal_apply *, void *arg,
+    const char *const *why);
 /* Does what is there belong to owner, and can its owner use it? */
 void verify_owner(struct verify *, uint32_t uid, const char *file,
     const struct stat *, uid_t owner, mode_t need);
@@ -53,5 +54,7 @@ void verify_mailbox(struct verify *, int dirfd, const struct node *);
 /* Read its journal (again); findings only the first time. */
 enum verify_read verify_load(struct box *);
 void verify_files(struct box *);
+/* What its journal goes on from (verify_gen.c). */
+int verify_start(struct box *, struct err *);
 
 #endif

@@ -9,18 +9,44 @@
  * 4. view_apply() believes nothing: an op that names no row is skipped, one
  *    that cannot be is damage.
  */
-#include "service/store/store_int.h"
+#include "service/store/index_int.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xalloc.h"
 
 void
 view_init(struct view *v)
 {
-	*v = (struct view){ .forwarded = -1, .mirror_lo = 1 };
+	*v = (struct view){ .forwarded = -1, .mirror_lo = 1, .slot = 1 };
 	v->c.uidnext = 1;
 	v->recent = 1;
+}
+
+static void
+drop_block(struct view *v)
+{
+	if (v->is_mapped)
+		index_unmap(v->block, v->block_len);
+	else
+		free(v->block);
+	v->block = NULL;
+	v->is_mapped = false;
+}
+
+void
+view_attach(struct view *v, char *block, uint32_t cap)
+{
+	char *at = block;
+
+#define ATTACH(col)          \
+	v->col = (void *)at; \
+	at += cap * sizeof(*v->col);
+	VIEW_COLUMNS(ATTACH)
+#undef ATTACH
+	v->block = block;
+	v->cap = cap;
 }
 
 void
@@ -28,19 +54,14 @@ view_release(struct view *v)
 {
 	size_t i;
 
-	free(v->uid);
-	free(v->fn);
-	free(v->fnx);
-	free(v->bhash);
-	free(v->flags);
-	free(v->st);
-	free(v->kw);
-	free(v->modseq);
-	free(v->size);
-	free(v->rec);
-	free(v->uhash);
+	if (v->block != NULL)
+		drop_block(v);
+	else {
+#define FREE(col) free(v->col);
+		VIEW_COLUMNS(FREE)
+#undef FREE
+	}
 	free(v->nrec);
-	free(v->idate);
 	free(v->gone);
 	free(v->vanished);
 	free(v->touched);
@@ -52,27 +73,35 @@ view_release(struct view *v)
 	view_init(v);
 }
 
+/* More than the block has room for: each column gets memory of its own. */
+static void
+leave_block(struct view *v, uint32_t cap)
+{
+	void *own;
+
+#define LEAVE(col)                                       \
+	own = xreallocarray(NULL, cap, sizeof(*v->col)); \
+	memcpy(own, v->col, v->n * sizeof(*v->col));     \
+	v->col = own;
+	VIEW_COLUMNS(LEAVE)
+#undef LEAVE
+	drop_block(v);
+}
+
 static void
 grow(struct view *v)
 {
-	uint32_t cap = v->cap == 0 ? 64 : v->cap * 2;
+	uint32_t cap = v->cap < 64 ? 64 : v->cap + v->cap / 2;
 
-#define GROW(col) v->col = xreallocarray(v->col, cap, sizeof(*v->col))
-	GROW(uid);
-	GROW(fn);
-	GROW(fnx);
-	GROW(bhash);
-	GROW(flags);
-	GROW(st);
-	GROW(kw);
-	GROW(modseq);
-	GROW(size);
-	GROW(rec);
-	GROW(uhash);
-	GROW(idate);
-	if (v->nrec != NULL)
-		GROW(nrec);
+	if (v->block != NULL)
+		leave_block(v, cap);
+	else {
+#define GROW(col) v->col = xreallocarray(v->col, cap, sizeof(*v->col));
+		VIEW_COLUMNS(GROW)
 #undef GROW
+	}
+	if (v->nrec != NULL)
+		v->nrec = xreallocarray(v->nrec, cap, sizeof(*v->nrec));
 	v->cap = cap;
 }
 
@@ -100,20 +129,35 @@ view_row(const struct view *v, uint32_t uid)
 	return row < v->n && v->uid[row] == uid ? row : v->n;
 }
 
-void
-view_touch(struct view *v, uint32_t row, uint16_t bit)
+static void
+note(struct view *v, uint32_t uid)
 {
-	bool known = (v->st[row] & (ST_DIRTY | ST_ARRIVED)) != 0;
-
-	v->st[row] |= bit;
-	if (known || v->ntouched > TOUCHED_MAX)
+	if (v->ntouched > TOUCHED_MAX)
 		return;
 	if (v->ntouched == v->touchedcap) {
 		v->touchedcap = v->touchedcap == 0 ? 16 : v->touchedcap * 2;
 		v->touched = xreallocarray(
 		    v->touched, v->touchedcap, sizeof(*v->touched));
 	}
-	v->touched[v->ntouched++] = v->uid[row];
+	v->touched[v->ntouched++] = uid;
+}
+
+void
+view_touch(struct view *v, uint32_t row, uint16_t bit)
+{
+	bool known = (v->st[row] & (ST_DIRTY | ST_ARRIVED)) != 0;
+
+	v->st[row] |= bit;
+	if (!known)
+		note(v, v->uid[row]);
+}
+
+void
+view_note_behind(struct view *v, uint32_t row)
+{
+	/* the last one noted again is the common case */
+	if (v->ntouched == 0 || v->touched[v->ntouched - 1] != v->uid[row])
+		note(v, v->uid[row]);
 }
 
 void
@@ -231,18 +275,9 @@ view_flags_of(const struct view *v, uint32_t fn, uint16_t *flags, uint64_t *kw)
 void
 view_move_row(struct view *v, uint32_t to, uint32_t from)
 {
-	v->uid[to] = v->uid[from];
-	v->fn[to] = v->fn[from];
-	v->fnx[to] = v->fnx[from];
-	v->bhash[to] = v->bhash[from];
-	v->flags[to] = v->flags[from];
-	v->st[to] = v->st[from];
-	v->kw[to] = v->kw[from];
-	v->modseq[to] = v->modseq[from];
-	v->size[to] = v->size[from];
-	v->rec[to] = v->rec[from];
-	v->uhash[to] = v->uhash[from];
-	v->idate[to] = v->idate[from];
+#define MOVE(col) v->col[to] = v->col[from];
+	VIEW_COLUMNS(MOVE)
+#undef MOVE
 	if (v->nrec != NULL)
 		v->nrec[to] = v->nrec[from];
 }
@@ -267,10 +302,35 @@ view_drop_rows(struct view *v, bool hidden_only)
 	v->shown = shown;
 }
 
+/*
+ * While loading, the names that are behind are only noted: most were brought
+ * up by what follows in the journal.
+ */
+static void
+settle_mirror(struct view *v)
+{
+	uint32_t want, row;
+	size_t i;
+
+	if (v->ntouched > TOUCHED_MAX) {
+		view_mirror(v, 1);
+		view_mirror(v, UINT32_MAX);
+		return;
+	}
+	for (i = 0; i < v->ntouched; i++) {
+		row = view_row(v, v->touched[i]);
+		if (row < v->n && view_is_behind(v, row, &want))
+			view_mirror(v, v->uid[row]);
+	}
+}
+
 void
 view_settle(struct view *v)
 {
-	view_drop_rows(v, false);
+	if (v->is_loading)
+		settle_mirror(v);
+	if (v->nghosts > 0)
+		view_drop_rows(v, false);
 	v->shown = v->n;
 	v->keywords_told = v->nkeywords;
 	v->pending_from = 0;

@@ -38,12 +38,19 @@ gone_add(struct view *v, uint32_t row)
 static void
 vanished_add(struct view *v, uint32_t uid, uint64_t modseq)
 {
+	struct vanished *last =
+	    v->nvanished == 0 ? NULL : &v->vanished[v->nvanished - 1];
+
+	if (last != NULL && last->modseq == modseq && last->hi + 1 == uid) {
+		last->hi = uid;
+		return;
+	}
 	if (v->nvanished == v->vanishedcap) {
 		v->vanishedcap = v->vanishedcap == 0 ? 16 : v->vanishedcap * 2;
 		v->vanished = xreallocarray(
 		    v->vanished, v->vanishedcap, sizeof(*v->vanished));
 	}
-	v->vanished[v->nvanished++] = (struct vanished){ uid, modseq };
+	v->vanished[v->nvanished++] = (struct vanished){ uid, uid, modseq };
 }
 
 /* ---- one function per op ---- */
@@ -81,7 +88,8 @@ apply_add(struct apply *a, struct str body)
 	v->kw[row] = add.kw;
 	v->modseq[row] = a->t->modseq;
 	v->size[row] = add.size;
-	v->rec[row] = a->off;
+	v->rec[row] = a->off | (uint64_t)v->slot << REC_SLOT_SHIFT;
+	v->cache[row] = 0;
 	name_hashes(add.name, &v->uhash[row], &v->bhash[row]);
 	v->idate[row] = add.idate;
 	if (v->nrec != NULL)
@@ -101,7 +109,9 @@ apply_add(struct apply *a, struct str body)
 		v->shown = v->n;
 	else if (!v->is_loading)
 		view_touch(v, row, ST_ARRIVED);
-	if (add.where == WHERE_NEW)
+	if (add.where == WHERE_NEW && v->is_loading)
+		view_note_behind(v, row);
+	else if (add.where == WHERE_NEW)
 		view_mirror(v, add.uid);
 	return true;
 }
@@ -118,7 +128,9 @@ set_flags(struct apply *a, uint32_t row, uint16_t flags, uint64_t kw)
 	v->flags[row] = flags;
 	v->kw[row] = kw;
 	v->modseq[row] = a->t->modseq;
-	if (!v->is_loading && !v->is_own)
+	if (v->is_loading)
+		view_note_behind(v, row);
+	else if (!v->is_own)
 		view_touch(v, row, ST_DIRTY);
 }
 
@@ -261,9 +273,11 @@ apply_merged(struct apply *a, struct str body)
 			v->st[row] |= ST_NEWDIR;
 		if (where == WHERE_BARE)
 			v->st[row] |= ST_BARE;
-		if (where == WHERE_NEW ||
-		    view_want_fn(v, v->flags[row], v->kw[row], v->fn[row]) !=
-			v->fn[row])
+		if (v->is_loading)
+			view_note_behind(v, row);
+		else if (where == WHERE_NEW ||
+			 view_want_fn(v, v->flags[row], v->kw[row],
+			     v->fn[row]) != v->fn[row])
 			view_mirror(v, v->uid[row]);
 	}
 	return true;
@@ -286,7 +300,7 @@ apply_rename(struct apply *a, struct str body)
 		return true;
 	if (v->nrec == NULL)
 		v->nrec = xcalloc(v->cap, sizeof(*v->nrec));
-	v->nrec[row] = a->off;
+	v->nrec[row] = a->off | (uint64_t)v->slot << REC_SLOT_SHIFT;
 	name_hashes(name.base, &v->uhash[row], &v->bhash[row]);
 	return true;
 }

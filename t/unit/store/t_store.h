@@ -69,10 +69,17 @@ t_run(Suite *s)
 	return 0;
 }
 
+static inline void
+t_log(int level, const char *event, const char *text)
+{
+	if (getenv("QUIRE_VERBOSE") != NULL)
+		printf("# %d %s: %s\n", level, event, text), fflush(stdout);
+}
+
 static inline struct account *
 t_account(void)
 {
-	struct account_opts o = { .hostname = "mx.example" };
+	struct account_opts o = { .hostname = "mx.example", .log = t_log };
 	struct account *a;
 	struct err e = { 0 };
 

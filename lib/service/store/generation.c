@@ -1,0 +1,540 @@
+/*
+ * generation - from one journal to the next.
+ *
+ * A journal grows; an index is its state at some offset V, and the journal of
+ * the next generation goes on from there. Steps, and what a stop leaves:
+ *
+ * 1. Under byte 1 only: fsync of cur/ and new/ (renames up to V are no more
+ *    in doubt); records, synced; index.G, synced under its name. A stop:
+ *    files nobody names; the next one replaces them.
+ * 2. Under byte 0: the transactions behind V are carried into journal.tmp,
+ *    synced; the old journal gets its second name journal.(G-1); journal.tmp
+ *    takes the name; fsync of the directory. A stop: either journal is whole
+ *    and says the same. Nothing is acknowledged in the new one before the
+ *    directory was synced.
+ * 3. pub says so; readers of the old one read it to its end and go on at
+ *    carry_end with the view they have.
+ *
+ * One generation before is kept: from it a lost index is made again.
+ */
+#include "service/store/index_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "system/fs/fs.h"
+
+#define TAIL_PART  16	/* of the index: what writing it anew costs */
+#define RECS_SLACK 4096 /* dead records that are not worth the copying */
+
+uint64_t store_tail_min = 256 * 1024; /* costs nothing to read */
+
+bool
+generation_is_due(const struct mailbox *m)
+{
+	uint64_t tail = m->j.end - JOURNAL_HEAD;
+	uint64_t most = m->index_len / TAIL_PART;
+
+	if (m->j.readonly || m->is_dead || m->v.is_gone || m->v.nmoves > 0)
+		return false;
+	return m->must_generate ||
+	       tail > (most < store_tail_min ? store_tail_min : most);
+}
+
+/* ---- records ---- */
+
+struct plan {
+	struct index_head h;
+	uint64_t *rec, *goner; /* where each record stands now */
+	struct recs_writer w;
+	int fd;
+	bool is_all; /* a new file of records */
+};
+
+/* A record that cannot be read is made from what the row and a name say. */
+static void
+make_up(struct mailbox *m, uint32_t row, struct op_add *a)
+{
+	struct cold c;
+
+	row_cold(m, row, &c);
+	*a = (struct op_add){ .create_modseq = c.create_modseq,
+		.sdate = c.savedate,
+		.zone_min = c.zone_min,
+		.name = c.base,
+		.extra = c.extra };
+	memcpy(a->emailid, c.emailid, 16);
+}
+
+static int
+add_row(struct mailbox *m, struct plan *p, uint32_t row, struct err *e)
+{
+	const struct view *v = &m->v;
+	struct op_add a;
+
+	if (!mailbox_record(m, v->uid[row], v->rec[row],
+		v->nrec == NULL ? 0 : v->nrec[row], &a))
+		make_up(m, row, &a);
+	/* the columns have the rest; for who reads the records alone */
+	a.uid = v->uid[row];
+	a.fn = v->fn[row];
+	a.kw = v->kw[row];
+	a.size = v->size[row];
+	a.idate = v->idate[row];
+	a.flags = v->flags[row];
+	return recs_add(&p->w, &a, &p->rec[row], e);
+}
+
+static int
+add_goner(struct mailbox *m, struct plan *p, size_t i, struct err *e)
+{
+	const struct gone *g = &m->v.gone[i];
+	struct op_add a;
+
+	/* unknown: nothing can be done about its file, a scan will tell */
+	if (!mailbox_record(m, g->uid, g->rec, g->nrec, &a))
+		return 0;
+	return recs_add(&p->w, &a, &p->goner[i], e);
+}
+
+static bool
+is_moved(const struct plan *p, uint64_t rec, const uint64_t *nrec, uint32_t row)
+{
+	return p->is_all || rec >> REC_SLOT_SHIFT != 0 ||
+	       (nrec != NULL && nrec[row] != 0);
+}
+
+static int
+write_records(struct mailbox *m, struct plan *p, struct err *e)
+{
+	const struct view *v = &m->v;
+	uint32_t row;
+	size_t i;
+
+	for (row = 0; row < v->n; row++) {
+		p->rec[row] = v->rec[row];
+		if ((v->st[row] & ST_GHOST) == 0 &&
+		    is_moved(p, v->rec[row], v->nrec, row) &&
+		    add_row(m, p, row, e) == -1)
+			return -1;
+	}
+	for (i = 0; i < v->ngone; i++) {
+		p->goner[i] = v->gone[i].rec;
+		if ((p->is_all || v->gone[i].nrec != 0 ||
+			v->gone[i].rec >> REC_SLOT_SHIFT != 0) &&
+		    (p->goner[i] = 0, add_goner(m, p, i, e) == -1))
+			return -1;
+	}
+	return recs_flush(&p->w, e);
+}
+
+/* Append to the file there is, or begin another when most of it is dead. */
+static int
+open_records(struct mailbox *m, struct plan *p, struct err *e)
+{
+	struct recs *r = &p->h.recs;
+	struct stat st;
+	char name[32];
+
+	*r = m->recs;
+	index_name("recs", r->number, name);
+	p->is_all = m->must_generate || m->recsfd == -1 ||
+		    r->count > 2 * (uint64_t)m->v.n + RECS_SLACK ||
+		    fstatat(m->qfd, name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+		    (uint64_t)st.st_size < r->len;
+	if (p->is_all) {
+		r->number = p->h.gen;
+		return recs_open(m, r, true, &p->fd, e);
+	}
+	if (recs_open(m, r, false, &p->fd, e) == -1)
+		return -1;
+	/* what somebody wrote who did not come to name it stays */
+	r->len = ((uint64_t)st.st_size + 7) / 8 * 8;
+	return 0;
+}
+
+static void
+plan_release(struct plan *p)
+{
+	if (p->fd != -1) {
+		recs_writer_release(&p->w);
+		close(p->fd);
+	}
+	free(p->rec);
+	free(p->goner);
+}
+
+/* Step 1. */
+static int
+write_index(struct mailbox *m, struct plan *p, struct err *e)
+{
+	const struct view *v = &m->v;
+
+	*p = (struct plan){ .fd = -1 };
+	p->h.gen = m->j.gen + 1;
+	p->h.base_off = m->j.end;
+	p->rec = xcalloc(v->n, sizeof(*p->rec));
+	p->goner = xcalloc(v->ngone, sizeof(*p->goner));
+	if (step_sync(m->curfd) == -1 || step_sync(m->newfd) == -1)
+		return err_sys(e, "sync directory");
+	if (open_records(m, p, e) == -1)
+		return -1;
+	recs_writer_init(&p->w, p->fd, &p->h.recs);
+	if (write_records(m, p, e) == -1)
+		return -1;
+	return index_write(m, &p->h, p->rec, p->goner, e);
+}
+
+/* ---- the new journal ---- */
+
+struct carry {
+	const struct journal *from;
+	uint64_t at, end;
+	struct journal *to;
+	struct ops ops;
+	struct err *e;
+};
+
+static int
+carry_one(void *arg, const struct txn *t)
+{
+	struct carry *c = arg;
+
+	return journal_carry(c->to, &c->ops, t, c->e);
+}
+
+static int
+carry_fill(void *arg, struct journal *to, struct err *e)
+{
+	struct carry *c = arg;
+	struct journal from = *c->from;
+	int rc;
+
+	c->to = to;
+	c->e = e;
+	from.end = c->at;
+	ops_init(&c->ops);
+	rc = journal_read(&from, c->end, carry_one, c, e);
+	ops_release(&c->ops);
+	if (rc == 0 && from.end != c->end)
+		rc = err_set(e, ERR_TEMP, "journal damaged at %llu",
+		    (unsigned long long)from.end);
+	return rc;
+}
+
+/* The descriptor of the journal we leave stays: names are read from it. */
+static bool
+keep_slot(struct mailbox *m)
+{
+	/* the last one is of generation_regain() */
+	if (m->v.slot + 1 >= REC_SLOTS - 1)
+		return false;
+	m->slotfd[m->v.slot] = m->j.fd;
+	m->slotend[m->v.slot] = m->j.end;
+	m->v.slot++;
+	return true;
+}
+
+/* Go over to the journal n, whose file is open; the view stays. */
+static void
+take_over(struct mailbox *m, struct journal *n)
+{
+	struct journal *j = &m->j;
+
+	n->lockfd = j->lockfd;
+	n->is_locked = j->is_locked;
+	if (n->pubfd != j->pubfd)
+		close(j->pubfd);
+	n->last_boot = j->last_boot;
+	n->modseq = j->modseq;
+	*j = *n;
+	m->v.ino = 0;
+}
+
+static int
+make_journal(struct mailbox *m, const struct plan *p, uint64_t carried,
+    struct journal *n, struct err *e)
+{
+	struct journal *j = &m->j;
+	struct carry c = { .from = j, .at = carried, .end = j->end };
+	struct journal_spec spec = { .kind = JOURNAL_MAILBOX,
+		.uidvalidity = j->uidvalidity,
+		.modseq = p->h.modseq,
+		.index_gen = p->h.gen,
+		.index_crc = p->h.crc,
+		.base_off = p->h.base_off,
+		.prev_end = j->end,
+		.carry_end = JOURNAL_HEAD + (j->end - carried),
+		.fill = carry_fill,
+		.arg = &c };
+	char name[32];
+
+	memcpy(spec.mailboxid, j->mailboxid, 16);
+	index_name("journal", j->gen, name);
+	if (step_unlink(m->qfd, name) == -1 && errno != ENOENT)
+		return err_sys(e, "remove %s", name);
+	/* not there after damage: then there is nothing to keep */
+	if (step_link(m->qfd, "journal", m->qfd, name) == -1 && errno != ENOENT)
+		return err_sys(e, "keep %s", name);
+	journal_init(n, JOURNAL_MAILBOX, m->qfd, false);
+	n->gen = p->h.gen - 1;
+	return journal_create(n, &spec, e);
+}
+
+/* ---- files nobody needs any more ---- */
+
+static bool
+is_number_of(const char *file, const char *what, uint64_t *number)
+{
+	size_t n = strlen(what);
+	char *end;
+
+	if (strncmp(file, what, n) != 0 || file[n] != '.' ||
+	    file[n + 1] < '0' || file[n + 1] > '9')
+		return false;
+	*number = strtoull(file + n + 1, &end, 10);
+	return *end == '\0';
+}
+
+/* keep: this generation, the one before, and the records of both. */
+static void
+sweep(struct mailbox *m, uint64_t gen, uint64_t recs, uint64_t recs_before)
+{
+	int fd = dup(m->qfd);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	uint64_t k;
+
+	if (d == NULL) {
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	rewinddir(d);
+	while ((de = readdir(d)) != NULL)
+		if ((is_number_of(de->d_name, "index", &k) && k + 1 < gen) ||
+		    (is_number_of(de->d_name, "journal", &k) && k + 1 < gen) ||
+		    (is_number_of(de->d_name, "recs", &k) && k != recs &&
+			k != recs_before))
+			step_unlink(m->qfd, de->d_name);
+	closedir(d);
+}
+
+/* ---- making one ---- */
+
+/* Step 2 and 3, under byte 0. */
+static int
+change_over(
+    struct mailbox *m, const struct plan *p, uint64_t carried, struct err *e)
+{
+	struct journal n;
+	uint64_t recs_before =
+	    m->recsfd == -1 ? p->h.recs.number : m->recs.number;
+
+	if (make_journal(m, p, carried, &n, e) == -1)
+		return -1;
+	n.pubfd = m->j.pubfd;
+	journal_publish(&n, &m->v.c, m->v.scan[0].mtime, m->v.scan[1].mtime);
+	m->index_len = p->h.file_len;
+	m->must_generate = false;
+	lost_release(&m->lost);
+	sweep(m, n.gen, p->h.recs.number, recs_before);
+	if (keep_slot(m)) {
+		n.synced = n.end;
+		take_over(m, &n);
+	} else
+		close(n.fd); /* the next look loads the view anew */
+	return 0;
+}
+
+static int
+make_locked(struct mailbox *m, struct err *e)
+{
+	struct plan p;
+	uint64_t gen;
+	int rc;
+
+	if (mailbox_follow(m, e) == -1)
+		return -1;
+	if (!generation_is_due(m))
+		return 0;
+	gen = m->j.gen;
+	rc = write_index(m, &p, e);
+	if (rc == 0 && (rc = mailbox_lock_only(m, e)) == 0) {
+		/* salvaged meanwhile: this index is of another journal */
+		if (m->j.gen == gen)
+			rc = change_over(m, &p, p.h.base_off, e);
+		mailbox_unlock(m);
+	}
+	plan_release(&p);
+	return rc;
+}
+
+int
+generation_make(struct mailbox *m, struct err *e)
+{
+	int rc;
+
+	if (fs_lock(m->j.lockfd, LOCK_INDEX, true, 0, NULL) == -1)
+		return 0;
+	rc = make_locked(m, e);
+	fs_unlock(m->j.lockfd, LOCK_INDEX);
+	return rc;
+}
+
+/* ---- following one ---- */
+
+bool
+generation_follow(struct mailbox *m)
+{
+	struct journal *j = &m->j, n;
+
+	journal_init(&n, JOURNAL_MAILBOX, m->qfd, j->readonly);
+	n.lockfd = j->lockfd;
+	if (j->readonly && n.lockfd == -1)
+		return false;
+	if (journal_open(&n, NULL) == -1 || n.gen != j->gen + 1 ||
+	    n.prev_end == 0 || j->end > n.prev_end ||
+	    memcmp(n.mailboxid, j->mailboxid, 16) != 0 ||
+	    n.uidvalidity != j->uidvalidity ||
+	    journal_read(j, n.prev_end, view_apply, &m->v, NULL) == -1 ||
+	    j->end != n.prev_end || !keep_slot(m)) {
+		if (n.fd != -1)
+			close(n.fd);
+		if (n.pubfd != -1)
+			close(n.pubfd);
+		return false;
+	}
+	n.end = n.carry_end;
+	take_over(m, &n);
+	return true;
+}
+
+/* ---- damage ---- */
+
+int
+generation_regain(struct mailbox *m, struct err *e)
+{
+	struct journal *j = &m->j, before;
+	char name[32];
+	int rc = -1;
+
+	index_name("journal", j->index_gen - 1, name);
+	journal_init(&before, JOURNAL_MAILBOX, m->qfd, true);
+	if (journal_open_as(&before, name, e) == -1)
+		return -1;
+	if (before.gen + 1 != j->index_gen ||
+	    memcmp(before.mailboxid, j->mailboxid, 16) != 0)
+		err_set(e, ERR_PERM, "%s is of another mailbox", name);
+	else if (before.index_gen == 0 ||
+		 index_load(m, &before, &m->v, e) == 0) {
+		m->v.slot = REC_SLOTS - 1;
+		rc = journal_read(&before, j->base_off, view_apply, &m->v, e);
+		if (rc == 0 && before.end != j->base_off)
+			rc = err_set(e, ERR_PERM, "%s is damaged", name);
+	}
+	if (rc == -1) {
+		close(before.fd);
+		return -1;
+	}
+	m->slotfd[REC_SLOTS - 1] = before.fd;
+	m->slotend[REC_SLOTS - 1] = before.end;
+	m->v.slot = 1;
+	m->must_generate = true;
+	return 0;
+}
+
+/* Is what has the journal's name beyond use, as opposed to another one? */
+static bool
+is_destroyed(struct mailbox *m)
+{
+	struct journal n;
+	struct stat mine, named;
+	bool ok;
+
+	if (fstat(m->j.fd, &mine) == -1)
+		return false;
+	if (fstatat(m->qfd, "journal", &named, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT;
+	if (named.st_ino == mine.st_ino && named.st_dev == mine.st_dev)
+		return (uint64_t)named.st_size < m->j.end;
+	journal_init(&n, JOURNAL_MAILBOX, m->qfd, true);
+	ok = journal_open_as(&n, "journal", NULL) == 0;
+	if (n.fd != -1)
+		close(n.fd);
+	return !ok;
+}
+
+/* The directory itself was removed: begin with an empty one. */
+static int
+renew_directory(struct mailbox *m, struct err *e)
+{
+	struct stat mine, named;
+
+	if (fstat(m->qfd, &mine) == 0 &&
+	    fstatat(m->dirfd, "quire", &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    mine.st_ino == named.st_ino)
+		return 0;
+	if (step_mkdir(m->dirfd, "quire") == -1)
+		return err_sys(e, "make quire");
+	close(m->qfd);
+	m->qfd = fs_open_dir(m->dirfd, "quire");
+	if (m->qfd == -1)
+		return err_sys(e, "open quire");
+	m->j.dirfd = m->qfd;
+	if (m->expfd != -1)
+		close(m->expfd);
+	m->expfd = -1;
+	return journal_open_lock(&m->j, e) == -1 ||
+		       journal_open_pub(&m->j, e) == -1 ?
+		   -1 :
+		   0;
+}
+
+static int
+revive_locked(struct mailbox *m, struct err *e)
+{
+	struct journal *j = &m->j;
+	struct plan p;
+	struct stat st;
+	int rc;
+
+	if (!is_destroyed(m))
+		return 0;
+	/* removed, its contents are still there for who has it open */
+	if (fstat(j->fd, &st) == 0 && (uint64_t)st.st_size > j->end &&
+	    journal_read(j, (uint64_t)st.st_size, view_apply, &m->v, e) == -1)
+		return -1;
+	/* cut: somebody else may know more than we do */
+	if (journal_published(j) > j->end)
+		return 0;
+	mailbox_log(m, 0, "store.revived",
+	    "the journal is gone: written anew from an open session");
+	m->must_generate = true;
+	rc = write_index(m, &p, e);
+	if (rc == 0)
+		rc = change_over(m, &p, j->end, e);
+	plan_release(&p);
+	return rc == -1 ? -1 : 1;
+}
+
+int
+generation_revive(struct mailbox *m, struct err *e)
+{
+	int rc;
+
+	if (m->j.readonly || m->is_dead || m->v.is_gone || !is_destroyed(m) ||
+	    index_was_cut(m->v.block))
+		return 0;
+	if (renew_directory(m, e) == -1 ||
+	    fs_lock(m->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+		return -1;
+	rc = revive_locked(m, e);
+	fs_unlock(m->j.lockfd, LOCK_WRITER);
+	m->j.is_locked = false;
+	return rc;
+}
