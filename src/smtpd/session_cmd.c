@@ -9,8 +9,8 @@
 
 typedef void run_fn(struct smtp_session *, const struct smtp_command *);
 
-/* Keywords in the order of RFC 5321, 4.1.1.1; RFC 1870, 3207, 4954, 2034,
- * 6152, 9422, 6531 */
+/* Keywords in the order of RFC 5321, 4.1.1.1; RFC 1870, 3207, 8689, 4954,
+ * 2034, 6152, 9422, 6531 */
 static void
 run_ehlo(struct smtp_session *s, const struct smtp_command *c)
 {
@@ -26,7 +26,9 @@ run_ehlo(struct smtp_session *s, const struct smtp_command *c)
 	buf_put(&b, o->hostname);
 	buf_printf(&b, "\nPIPELINING\nSIZE %llu",
 	    (unsigned long long)o->limits.max_size);
-	if (o->has_starttls && !s->is_tls)
+	if (s->is_tls) /* RFC 8689, 2 */
+		buf_puts(&b, "\nREQUIRETLS");
+	else if (o->has_starttls)
 		buf_puts(&b, "\nSTARTTLS");
 	session_put_mechanisms(s, &b);
 	buf_printf(&b,
@@ -121,6 +123,10 @@ run_mail(struct smtp_session *s, const struct smtp_command *c)
 	}
 	if (c->has_size && c->size > l->max_size) {
 		session_reply(s, 552, "5.3.4", STR("message too large"));
+		return;
+	}
+	if (c->is_requiretls && !s->is_tls) {
+		session_error(s, 523, "5.7.10", STR("REQUIRETLS needs TLS"));
 		return;
 	}
 	if (is_test_error(s, c->path.addr.local, STR("mailfrom")))
@@ -369,6 +375,7 @@ session_command(struct smtp_session *s, struct str line)
 	const struct row *row;
 	struct smtp_command c;
 	struct smtp_error e;
+	unsigned flags = SMTP_WITH_REQUIRETLS;
 	bool is_first = s->is_first;
 
 	s->is_first = false;
@@ -393,11 +400,9 @@ session_command(struct smtp_session *s, struct str line)
 			session_error(s, 503, "5.5.1", str_from(row->not_now));
 		return;
 	}
-	if (smtp_command_parse(&s->line_arena, line,
-		s->params.is_smtputf8 && s->state != ST_READY ?
-		    SMTP_UTF8_PATHS :
-		    0,
-		&c, &e))
+	if (s->params.is_smtputf8 && s->state != ST_READY)
+		flags |= SMTP_UTF8_PATHS;
+	if (smtp_command_parse(&s->line_arena, line, flags, &c, &e))
 		row->run(s, &c);
 	else
 		syntax_error(s, &e);

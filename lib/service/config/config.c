@@ -229,6 +229,44 @@ find_key(const struct config *c, struct str local, struct str domain)
 	return found;
 }
 
+/* RFC 5321, 4.5.1, and RFC 2142, 4: every domain has them */
+static bool
+is_role(struct str local)
+{
+	return str_eq_nocase(local, STR("postmaster")) ||
+	       str_eq_nocase(local, STR("abuse"));
+}
+
+static bool
+has_address_in(const struct config_account *a, struct str domain)
+{
+	size_t i, at;
+
+	for (i = 0; i < a->addresses.n; i++) {
+		struct str s = a->addresses.v[i];
+
+		for (at = s.n; at > 0 && s.p[at - 1] != '@'; at--)
+			;
+		if (str_eq(str_sub(s, at, s.n), domain))
+			return true;
+	}
+	return false;
+}
+
+/* Who has the role where nobody was given it. */
+static const struct config_account *
+role_account(const struct config *c, struct str domain)
+{
+	const struct config_account *a;
+
+	if (c->postmaster.n > 0)
+		return config_account(c, c->postmaster);
+	for (a = c->accounts; a != NULL; a = a->next)
+		if (has_address_in(a, domain))
+			return a;
+	return c->accounts;
+}
+
 /* local and domain are in normal form */
 static const struct config_account *
 find_address(const struct config *c, const struct config_domain *d,
@@ -243,12 +281,14 @@ find_address(const struct config *c, const struct config_domain *d,
 			a = find_key(c, str_sub(local, 0, i), domain);
 			break;
 		}
-	if (a == NULL && str_eq_nocase(local, STR("postmaster")))
+	if (a == NULL && is_role(local))
 		a = find_key(c, STR("postmaster"), domain);
 	if (a == NULL)
 		a = find_entry(c, domain)->account; /* "@domain" */
 	if (a == NULL && d != NULL && d->catch_all.n > 0)
 		a = config_account(c, d->catch_all);
+	if (a == NULL && is_role(local))
+		a = role_account(c, domain);
 	return a;
 }
 
@@ -284,6 +324,16 @@ config_find(const struct config *c, struct str local, struct str domain,
 	if (*out != NULL)
 		return RCPT_OK;
 	return d != NULL ? RCPT_NOUSER : RCPT_NODOMAIN;
+}
+
+const struct config_account *
+config_postmaster(const struct config *c)
+{
+	const struct config_account *a;
+
+	if (config_find(c, STR("postmaster"), c->hostname, &a) == RCPT_OK)
+		return a;
+	return role_account(c, c->hostname);
 }
 
 bool

@@ -43,6 +43,7 @@ struct config_account {
 	struct str maildir;
 	struct conf_list addresses; /* normal form; "domain" alone: catch-all */
 	int password_source;	    /* PASSWORD_* */
+	struct str rejects;	    /* mailbox for what was refused */
 	struct conf_pos pos;
 	struct config_account *next;
 };
@@ -78,6 +79,7 @@ struct config {
 	uint64_t min_uid;
 	struct str tls_certificate, tls_key;
 	struct str user[PROGS]; /* who runs what, when root starts us */
+	struct str postmaster;	/* account; empty: see config_find() */
 	struct str any_domain;	/* account that gets mail to any address */
 	bool error_localparts;	/* features of a test server */
 	bool is_single_user;	/* localserve: everything is one uid */
@@ -120,7 +122,10 @@ enum config_rcpt {
 /*
  * Who gets mail for local@domain (text of the local part without quotes,
  * domain in any form)? Exact address first, then without what follows a
- * separator, then postmaster, then the domain's catch-all.
+ * separator, then the domain's catch-all. Postmaster and abuse of a domain of
+ * ours are always there (RFC 5321, 4.5.1; RFC 2142, 4): abuse is the domain's
+ * postmaster, and both are the account that `postmaster' names, else the
+ * first one with an address of the domain, else the first one.
  */
 enum config_rcpt config_find(const struct config *, struct str local,
     struct str domain, const struct config_account **);
@@ -129,6 +134,8 @@ enum config_rcpt config_find(const struct config *, struct str local,
 bool config_has_checks(const struct config *);
 /* The name our Authentication-Results are given under (RFC 8601, 2.5). */
 struct str config_authserv_id(const struct config *);
+/* "<Postmaster>" without a domain; NULL: there is no account at all. */
+const struct config_account *config_postmaster(const struct config *);
 /* A login name: an address of the account, or its name. NULL: unknown. */
 const struct config_account *
 config_login(const struct config *, struct str login);

@@ -85,6 +85,7 @@ put_account(struct buf *b, const struct config_account *a)
 	put_list(b, 1, "address", &a->addresses);
 	if (a->password_source == PASSWORD_SYSTEM)
 		put(b, 1, "password", STR("system"));
+	put(b, 1, "rejects", a->rejects);
 	buf_puts(b, "}\n");
 }
 
@@ -138,6 +139,8 @@ config_print(struct buf *b, const struct config *c)
 	put(b, 0, "log-level", str_from(levels[c->log_level]));
 	put_uint(b, 0, "min-uid", c->min_uid, "");
 	put_list(b, 0, "mail-roots", &c->mail_roots);
+	if (c->postmaster.n > 0)
+		put(b, 0, "postmaster", c->postmaster);
 	if (c->any_domain.n > 0)
 		put(b, 0, "any-domain", c->any_domain);
 	put_bool(b, 0, "error-localparts", c->error_localparts);

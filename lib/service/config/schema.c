@@ -55,6 +55,7 @@ static const struct conf_row account_rows[] = {
 	{ "maildir",  CONF_STR,	 A(maildir) },
 	{ "address",  CONF_LIST, A(addresses) },
 	{ "password", CONF_WORD, A(password_source), .words = sources },
+	{ "rejects",  CONF_STR,	 A(rejects) },
 };
 
 static const struct conf_row tls_rows[] = {
@@ -219,6 +220,7 @@ config_account_block(struct arena *a, void *out, const struct conf_node *n,
 		return;
 	acc = arena_zalloc(a, sizeof(*acc));
 	acc->name = n->values[0];
+	acc->rejects = STR("Rejects");
 	acc->uid = acc->gid = UINT32_MAX;
 	acc->pos = n->pos;
 	if (config_account(c, acc->name) != NULL)
@@ -261,6 +263,7 @@ static const struct conf_row rows[] = {
 	{ "log-level",	      CONF_WORD,  C(log_level), .words = log_levels },
 	{ "mail-roots",	      CONF_LIST,  C(mail_roots) },
 	{ "min-uid",	      CONF_UINT,  C(min_uid), 1, UINT32_MAX - 1 },
+	{ "postmaster",	      CONF_STR,	  C(postmaster) },
 	{ "any-domain",	      CONF_STR,	  C(any_domain) },
 	{ "error-localparts", CONF_BOOL,  C(error_localparts) },
 	{ "single-user",      CONF_BOOL,  C(is_single_user) },
@@ -420,6 +423,10 @@ config_check(struct config *c, struct conf_errors *e)
 			conf_error(e, &d->pos,
 			    "catch-all names the unknown account '%.*s'",
 			    STR_ARG(d->catch_all));
+	if (c->postmaster.n > 0 && config_account(c, c->postmaster) == NULL)
+		conf_error(e, &top,
+		    "postmaster names the unknown account '%.*s'",
+		    STR_ARG(c->postmaster));
 	if (c->any_domain.n > 0 && config_account(c, c->any_domain) == NULL)
 		conf_error(e, &top,
 		    "any-domain names the unknown account '%.*s'",

@@ -105,6 +105,11 @@ static const struct {
 	F("bob", "xn--mnchen-3ya.example", RCPT_OK, "bob"),
 	F("bob-x", "m\xc3\xbcnchen.example", RCPT_OK, "bob"),
 	F("who", "m\xc3\xbcnchen.example", RCPT_OK, "bob"),
+	/* nobody has these addresses, every domain has the roles */
+	F("Postmaster", "example.org", RCPT_OK, "alice"),
+	F("abuse", "example.org", RCPT_OK, "alice"),
+	F("abuse", "xn--mnchen-3ya.example", RCPT_OK, "bob"),
+	F("abuse", "elsewhere.example", RCPT_NODOMAIN, NULL),
 	F("alice", "elsewhere.example", RCPT_NODOMAIN, NULL),
 	F("alice", "sub.example.org", RCPT_NODOMAIN, NULL),
 	F("x%elsewhere.example", "example.org", RCPT_NOUSER, NULL),

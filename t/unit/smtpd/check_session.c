@@ -245,14 +245,21 @@ static const struct {
 	    HI "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
 	       "250-STARTTLS\r\n" TAIL },
 	{ "EHLO of MX under TLS", SMTP_MX, T, "EHLO x\r\n",
-	    HI "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n" TAIL },
+	    HI "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
+	       "250-REQUIRETLS\r\n" TAIL },
+	/* RFC 8689, 3: not without TLS */
+	{ "REQUIRETLS without TLS", SMTP_MX, 0,
+	    HELO "MAIL FROM:<a@b.example> REQUIRETLS\r\n" MAIL,
+	    HI HELLO "523 5.7.10 REQUIRETLS needs TLS" CID OK1 },
+	{ "REQUIRETLS", SMTP_MX, T,
+	    HELO "MAIL FROM:<a@b.example> REQUIRETLS\r\n", HI HELLO OK1 },
 	{ "EHLO of submission", SMTP_SUBMISSION, 0, "EHLO x\r\n",
 	    HI "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
 	       "250-STARTTLS\r\n" TAIL },
 	{ "EHLO of submission under TLS", SMTP_SUBMISSION, T, "EHLO x\r\n",
-	    HI
-	    "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
-	    "250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\r\n" TAIL },
+	    HI "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
+	       "250-REQUIRETLS\r\n250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 "
+	       "PLAIN LOGIN\r\n" TAIL },
 	{ "STARTTLS forgets", SMTP_MX, 0, /* RFC 3207, 4.2 */
 	    HELO "STARTTLS\r\nMAIL FROM:<>\r\nSTARTTLS\r\n",
 	    HI HELLO "220 2.0.0 go ahead" CID "<tls>\r\n"
