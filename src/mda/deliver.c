@@ -11,25 +11,33 @@
 #define CHUNK 65536
 
 void
-deliver_answer(struct deliver_job *job, const struct err *e)
+deliver_answer(
+    struct deliver_job *job, int code, const char *enhanced, struct str text)
 {
-	struct msg_delivered *a = &job->answer;
+	job->code = (uint16_t)code;
+	(void)str_copy(
+	    str_from(enhanced), job->enhanced, sizeof(job->enhanced));
+	(void)str_copy(str_sub(text, 0, sizeof(job->text) - 1), job->text,
+	    sizeof(job->text));
+}
 
+void
+deliver_failed(struct deliver_job *job, const struct err *e)
+{
 	switch (e->kind) {
 	case ERR_SPACE:
-		*a = (struct msg_delivered){ 452, STR("4.3.1"),
-			STR("no room in the mailbox now, try again later") };
+		deliver_answer(job, 452, "4.3.1",
+		    STR("no room in the mailbox now, try again later"));
 		break;
 	case ERR_TEMP:
 	case ERR_PERM:
 		/* whatever is wrong with the Maildir may be repaired: the
 		 * sender keeps the message */
-		*a = (struct msg_delivered){ 451, STR("4.3.0"),
-			STR("cannot write to the mailbox now, try again "
-			    "later") };
+		deliver_answer(job, 451, "4.3.0",
+		    STR("cannot write to the mailbox now, try again later"));
 		break;
 	}
-	LOG_ERROR("deliver.failed", F_ERR(e), F_INT("code", a->code));
+	LOG_ERROR("deliver.failed", F_ERR(e), F_INT("code", job->code));
 }
 
 /* What arrives, without fields that only we may have written. */
@@ -66,69 +74,162 @@ copy_message(
 	return rc;
 }
 
+/* Our fields, newest first; of a refused copy why. */
 static int
-prepare(struct mailbox *m, struct deliver_job *job, const struct msg_deliver *d,
-    int fd, struct str authserv_id, struct err *e)
+write_header(struct incoming *in, const struct msg_deliver *d,
+    struct str refusal, struct err *e)
 {
-	const struct incoming_opts opts = { .is_new = true, .token = d->token };
+	struct buf b;
+	size_t i;
+	int rc = 0;
+
+	if (refusal.n > 0) {
+		buf_init(&b, 1024);
+		buf_puts(&b, "X-Quire-Reason: ");
+		for (i = 0; i < refusal.n && i < 512; i++)
+			buf_putc(&b, (unsigned char)refusal.p[i] < ' ' ||
+					     refusal.p[i] == 0x7f ?
+					 '?' :
+					 refusal.p[i]);
+		buf_puts(&b, "\r\n");
+		rc = incoming_write(in, buf_str(&b), e);
+		buf_release(&b);
+	}
+	return rc == 0 ? incoming_write(in, d->header, e) : -1;
+}
+
+static int
+write_copy(struct mailbox *m, const struct incoming_opts *opts,
+    struct incoming **in, const struct msg_deliver *d, int fd,
+    struct str refusal, struct forged *f, struct err *e)
+{
+	if (incoming_new(in, m, opts, e) == -1) {
+		*in = NULL;
+		return -1;
+	}
+	if (write_header(*in, d, refusal, e) == 0 &&
+	    copy_message(*in, fd, d->size, f, e) == 0 &&
+	    incoming_finish(*in, e) == 0)
+		return 0;
+	incoming_free(in);
+	return -1;
+}
+
+/* refusal: empty if it is to be delivered. */
+static int
+prepare(struct deliver_store *s, struct mailbox *m, struct deliver_job *job,
+    const struct msg_deliver *d, int fd, struct str refusal, bool *is_loop,
+    struct err *e)
+{
+	struct incoming_opts opts = { .is_new = true, .token = d->token };
+	bool has_room = true;
 	struct forged f;
 	int rc;
 
-	if (incoming_new(&job->in, m, &opts, e) == -1) {
-		job->in = NULL;
-		return -1;
-	}
-	forged_init(&f, authserv_id);
-	rc = incoming_write(job->in, d->header, e);
-	if (rc == 0)
-		rc = copy_message(job->in, fd, d->size, &f, e);
-	if (rc == 0)
-		rc = incoming_finish(job->in, e);
-	if (rc == 0 && f.n > 0)
-		LOG_INFO("deliver.forged", F_INT("fields", f.n));
-	forged_release(&f);
-	if (rc == -1)
-		incoming_free(&job->in);
+	if (refusal.n > 0)
+		opts = (struct incoming_opts){ .flags = FLAG_SEEN };
+	do {
+		forged_init(&f, s->authserv_id, d->recipient);
+		rc = write_copy(m, &opts, &job->in, d, fd, refusal, &f, e);
+		*is_loop = f.is_loop;
+		if (rc == 0 && f.n > 0)
+			LOG_INFO("deliver.forged", F_INT("fields", f.n));
+		forged_release(&f);
+		/* before mail is refused, what is only kept in case goes */
+		has_room = rc == -1 && e->kind == ERR_SPACE && has_room &&
+			   mailbox_make_room(m, d->size * 4 + (1 << 20));
+	} while (has_room);
+	job->mailbox = m;
 	return rc;
 }
 
-void
-deliver_prepare(struct mailbox *m, struct deliver_job *job,
-    const struct msg_deliver *d, int fd, struct str authserv_id)
+/* The mailbox for refused copies; made when it is first needed. */
+static int
+open_rejects(struct deliver_store *s, struct str name, struct err *e)
 {
-	struct err e;
-	int rc = d->is_retry ? mailbox_has_delivery(m, d->token, &e) : 0;
+	enum account_result rc;
+
+	if (s->rejects != NULL)
+		return 0;
+	rc = account_open_mailbox(s->account, name, false, &s->rejects, e);
+	if (rc == ACCOUNT_NOTFOUND) {
+		rc = account_create(s->account, name, 0, e);
+		if (rc == ACCOUNT_OK || rc == ACCOUNT_EXISTS)
+			rc = account_open_mailbox(
+			    s->account, name, false, &s->rejects, e);
+	}
+	if (rc == ACCOUNT_OK)
+		return 0;
+	s->rejects = NULL;
+	if (rc != ACCOUNT_ERROR && rc != ACCOUNT_BADNAME)
+		err_set(e, ERR_TEMP, "mailbox %.*s cannot be opened",
+		    STR_ARG(name));
+	return -1;
+}
+
+static int
+prepare_reject(struct deliver_store *s, struct deliver_job *job,
+    const struct msg_deliver *d, int fd, struct str refusal, struct err *e)
+{
+	bool is_loop;
+
+	job->is_reject = true;
+	if (open_rejects(s, d->rejects, e) == -1)
+		return -1;
+	return prepare(s, s->rejects, job, d, fd, refusal, &is_loop, e);
+}
+
+/* It was here before: who forwards to whom goes in a circle. */
+static int
+refuse_loop(struct deliver_store *s, struct deliver_job *job,
+    const struct msg_deliver *d, int fd, struct err *e)
+{
+	incoming_free(&job->in);
+	deliver_answer(job, 550, "5.4.6",
+	    STR("this message was delivered to that address before: a mail "
+		"loop"));
+	/* alone it goes back to its sender, who is told */
+	return d->at_once ? 0 :
+			    prepare_reject(s, job, d, fd,
+				STR("mail-loop; delivered here before"), e);
+}
+
+static int
+prepare_delivery(struct deliver_store *s, struct deliver_job *job,
+    const struct msg_deliver *d, int fd, struct err *e)
+{
+	bool is_loop = false;
+	int rc = d->is_retry ? mailbox_has_delivery(s->inbox, d->token, e) : 0;
 
 	if (rc == 1) {
 		LOG_INFO("deliver.again", F_STR("rcpt", d->recipient),
 		    F_CSTR("text", "filed already by one that died"));
-		job->answer = (struct msg_delivered){ 250, STR("2.1.5"),
-			STR("delivered") };
-		return;
+		return 0;
 	}
 	if (rc == 0)
-		rc = prepare(m, job, d, fd, authserv_id, &e);
-	/* before mail is refused, what is only kept in case goes */
-	if (rc == -1 && e.kind == ERR_SPACE &&
-	    mailbox_make_room(m, d->size * 4 + (1 << 20)))
-		rc = prepare(m, job, d, fd, authserv_id, &e);
-	if (rc == -1)
-		deliver_answer(job, &e);
+		rc = prepare(s, s->inbox, job, d, fd, STR(""), &is_loop, e);
+	return rc == 0 && is_loop ? refuse_loop(s, job, d, fd, e) : rc;
 }
 
-static void
-delivered(struct deliver_job *job, uint32_t uid)
+void
+deliver_prepare(struct deliver_store *s, struct deliver_job *job,
+    const struct msg_deliver *d, int fd)
 {
-	int n =
-	    snprintf(job->text, sizeof(job->text), "delivered (uid %u)", uid);
+	struct err e;
+	int rc;
 
-	job->answer = (struct msg_delivered){ 250, STR("2.1.5"),
-		str_make(job->text, (size_t)n) };
+	deliver_answer(job, 250, "2.1.5", STR("delivered"));
+	if (d->refusal.n > 0)
+		rc = prepare_reject(s, job, d, fd, d->refusal, &e);
+	else
+		rc = prepare_delivery(s, job, d, fd, &e);
+	if (rc == -1)
+		deliver_failed(job, &e);
 }
 
 /* All at once; if that fails, one by one, to see whose fault it is. */
-static void
-sync_all(struct deliver_job *jobs, size_t n)
+void
+deliver_sync(struct deliver_job *jobs, size_t n)
 {
 	struct incoming *in[DELIVER_BATCH];
 	size_t count = 0, i;
@@ -137,13 +238,30 @@ sync_all(struct deliver_job *jobs, size_t n)
 	for (i = 0; i < n; i++)
 		if (jobs[i].in != NULL)
 			in[count++] = jobs[i].in;
-	if (incoming_sync_many(in, count, &e) == 0)
+	if (count == 0 || incoming_sync_many(in, count, &e) == 0)
 		return;
 	for (i = 0; i < n; i++)
 		if (jobs[i].in != NULL && incoming_sync(jobs[i].in, &e) == -1) {
-			deliver_answer(&jobs[i], &e);
+			deliver_failed(&jobs[i], &e);
 			incoming_free(&jobs[i].in);
 		}
+}
+
+static bool
+is_due(const struct deliver_job *job, const struct mailbox *m)
+{
+	return job->in != NULL && job->kind == DELIVER_FILE &&
+	       job->mailbox == m;
+}
+
+static void
+filed(struct deliver_job *job, uint32_t uid)
+{
+	if (job->is_reject)
+		LOG_INFO("deliver.rejects", F_INT("uid", uid));
+	else
+		snprintf(
+		    job->text, sizeof(job->text), "delivered (uid %u)", uid);
 }
 
 void
@@ -155,21 +273,22 @@ deliver_commit(struct mailbox *m, struct deliver_job *jobs, size_t n)
 	struct err e;
 	int rc;
 
-	sync_all(jobs, n);
 	for (i = 0; i < n; i++)
-		if (jobs[i].in != NULL)
+		if (is_due(&jobs[i], m))
 			in[count++] = jobs[i].in;
 	if (count == 0)
 		return;
 	/* durable when it returns: this is what makes the 250 true */
 	rc = mailbox_commit(m, in, count, uids, &e);
+	if (rc == -1 && e.kind == ERR_SPACE && mailbox_make_room(m, 1 << 20))
+		rc = mailbox_commit(m, in, count, uids, &e);
 	for (i = 0; i < n; i++) {
-		if (jobs[i].in == NULL)
+		if (!is_due(&jobs[i], m))
 			continue;
 		if (rc == 0)
-			delivered(&jobs[i], uids[k++]);
+			filed(&jobs[i], uids[k++]);
 		else
-			deliver_answer(&jobs[i], &e);
+			deliver_failed(&jobs[i], &e);
 		incoming_free(&jobs[i].in);
 	}
 }

@@ -1,10 +1,23 @@
 /*
- * deliver - jobs into a mailbox, many in one commit.
+ * deliver - jobs into mailboxes, many in one commit.
  *
  * What is waiting in the channel is taken together: each message is written
- * in tmp/, then all are synced, then all are filed by one directory sync and
- * one journal transaction, then all are answered. Nothing is answered 250
- * before mailbox_commit() returned.
+ * in tmp/, then all are synced, then those to be filed now are filed by one
+ * directory sync and one journal transaction, then all are answered.
+ *
+ * A message for several recipients is prepared by all their mdas before any
+ * files it, so that a full disk of one refuses it for all. What makes each
+ * answer true, if the machine stops right after it:
+ *
+ *   PREPARED 250   the file is in tmp/, synced with its date; nobody was told
+ *		    that it is delivered, so tmp/ may be swept
+ *   DELIVERED 250  mailbox_commit() returned: the directory's sync, then the
+ *		    journal's. Between its rename and the journal the file is
+ *		    there and not acknowledged; the token in its name tells
+ *		    the next deliverer (mailbox_has_delivery())
+ *   smtpd's 250    every DELIVERED of the message came. A stop between the
+ *		    first and the last leaves copies that the sender, who has
+ *		    no 250, will send again (RFC 1047)
  */
 #ifndef MDA_DELIVER_H
 #define MDA_DELIVER_H
@@ -18,19 +31,38 @@
 
 #define DELIVER_BATCH 32
 
-struct deliver_job {
-	uint32_t id;
-	struct incoming *in; /* NULL: refused already */
-	struct msg_delivered answer;
-	char text[256];
+enum deliver_kind {
+	DELIVER_PREPARE, /* until COMMIT or ABORT */
+	DELIVER_FILE,	 /* now: at_once, or prepared before */
 };
 
-/* Write header and message into tmp/; on failure job->answer says why. */
-void deliver_prepare(struct mailbox *, struct deliver_job *,
-    const struct msg_deliver *, int fd, struct str authserv_id);
-/* Sync and file all prepared ones; every job then has its answer. */
+struct deliver_job {
+	uint32_t id;
+	enum deliver_kind kind;
+	struct mailbox *mailbox; /* of in */
+	struct incoming *in;	 /* NULL: nothing to be filed */
+	bool is_reject;		 /* in is a refused copy, for Rejects */
+	uint16_t code;		 /* the answer */
+	char enhanced[12], text[256];
+};
+
+/* Where an owner's mail goes. */
+struct deliver_store {
+	struct account *account;
+	struct mailbox *inbox, *rejects; /* NULL: not open */
+	struct str authserv_id;
+};
+
+/* Write header and message into tmp/; on failure the answer says why. */
+void deliver_prepare(struct deliver_store *, struct deliver_job *,
+    const struct msg_deliver *, int fd);
+/* Make durable what was just written. */
+void deliver_sync(struct deliver_job *, size_t n);
+/* File those of this mailbox whose kind says so; each has its answer then. */
 void deliver_commit(struct mailbox *, struct deliver_job *, size_t n);
+void deliver_answer(
+    struct deliver_job *, int code, const char *enhanced, struct str text);
 /* The SMTP reply for a store error. */
-void deliver_answer(struct deliver_job *, const struct err *);
+void deliver_failed(struct deliver_job *, const struct err *);
 
 #endif

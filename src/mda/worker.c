@@ -12,13 +12,15 @@
 #include "service/config/config.h"
 #include "system/log/log.h"
 
-#define IDLE_MS 5000 /* wait this long for more mail of the same owner */
+#define IDLE_MS	 5000 /* wait this long for more mail of the same owner */
+#define MAX_HELD 4096 /* messages prepared and not yet decided */
 
 struct worker {
 	int chan;
-	struct account *account;
-	struct mailbox *inbox;
+	struct deliver_store store;
 	struct deliver_job jobs[DELIVER_BATCH];
+	struct deliver_job *held; /* they wait for COMMIT or ABORT */
+	size_t n_held, cap_held;
 	char recv_buf[IPC_MAX];
 };
 
@@ -35,66 +37,156 @@ static int
 open_store(struct worker *w, int dir, struct err *e)
 {
 	struct account_opts opts = { .log = store_log };
+	struct deliver_store *s = &w->store;
 
 	mda_settings(&opts);
-	if (w->account == NULL &&
-	    account_open(&w->account, dir, &opts, e) == -1) {
-		w->account = NULL;
+	s->authserv_id = mda_authserv_id();
+	if (s->account == NULL &&
+	    account_open(&s->account, dir, &opts, e) == -1) {
+		s->account = NULL;
 		return -1;
 	}
-	if (w->inbox == NULL && account_open_mailbox(w->account, STR("INBOX"),
-				    false, &w->inbox, e) != ACCOUNT_OK) {
-		w->inbox = NULL;
+	if (s->inbox == NULL && account_open_mailbox(s->account, STR("INBOX"),
+				    false, &s->inbox, e) != ACCOUNT_OK) {
+		s->inbox = NULL;
 		return -1;
 	}
 	return 0;
 }
 
 static void
+close_store(struct worker *w)
+{
+	mailbox_close(&w->store.inbox);
+	mailbox_close(&w->store.rejects);
+	account_close(&w->store.account);
+}
+
+static void
 answer(struct worker *w, const struct deliver_job *job)
 {
+	const struct msg_delivered a = { job->code, str_from(job->enhanced),
+		str_from(job->text) };
 	struct buf b;
 
 	buf_init(&b, IPC_MAX);
-	msg_pack_delivered(&b, job->id, &job->answer);
+	msg_pack_delivered(&b,
+	    job->kind == DELIVER_PREPARE ? MSG_PREPARED : MSG_DELIVERED,
+	    job->id, &a);
 	(void)ipc_send(w->chan, &b, NULL, 0);
 	buf_release(&b);
 }
 
-/* One message of the channel; false when there is none or the end. */
+/* --- what was prepared and is not yet decided --- */
+
+static void
+hold(struct worker *w, struct deliver_job *job)
+{
+	if (w->n_held == w->cap_held) {
+		w->cap_held = w->cap_held == 0 ? 16 : w->cap_held * 2;
+		w->held = xreallocarray(w->held, w->cap_held, sizeof(*w->held));
+	}
+	w->held[w->n_held++] = *job;
+}
+
 static bool
-take(struct worker *w, int dir, struct deliver_job *job, bool *closed)
+take_held(struct worker *w, uint32_t id, struct deliver_job *out)
+{
+	size_t i;
+
+	for (i = 0; i < w->n_held; i++)
+		if (w->held[i].id == id) {
+			*out = w->held[i];
+			w->held[i] = w->held[--w->n_held];
+			return true;
+		}
+	return false;
+}
+
+/* --- orders --- */
+
+static void
+order_deliver(
+    struct worker *w, int dir, struct deliver_job *job, struct ipc_msg *m)
 {
 	struct msg_deliver d;
-	struct ipc_msg m;
 	struct err e;
 
-	switch (
-	    ipc_recv(w->chan, &m, w->recv_buf, sizeof(w->recv_buf), false)) {
-	case IPC_AGAIN:
-		return false;
-	case IPC_CLOSED:
-		*closed = true;
-		return false;
-	case IPC_OK:
-		break;
-	}
-	*job = (struct deliver_job){ .id = m.id };
-	if (m.type != MSG_DELIVER || m.nfds != 1 ||
-	    !msg_unpack_deliver(&m, &d)) {
+	if (m->nfds != 1 || !msg_unpack_deliver(m, &d)) {
 		err_set(&e, ERR_TEMP, "malformed order");
-		deliver_answer(job, &e);
-	} else if (open_store(w, dir, &e) == -1)
-		deliver_answer(job, &e);
+		deliver_failed(job, &e);
+		return;
+	}
+	job->kind = d.at_once ? DELIVER_FILE : DELIVER_PREPARE;
+	if (w->n_held >= MAX_HELD)
+		deliver_answer(job, 452, "4.5.3",
+		    STR("too many messages under way, try again later"));
+	else if (open_store(w, dir, &e) == -1)
+		deliver_failed(job, &e);
 	else {
 		log_set_sid(d.sid);
-		deliver_prepare(w->inbox, job, &d, m.fds[0], mda_authserv_id());
+		deliver_prepare(&w->store, job, &d, m->fds[0]);
 		LOG_DEBUG("deliver", F_STR("rcpt", d.recipient),
 		    F_STR("sender", d.sender), F_INT("size", d.size));
 		log_set_sid(STR(""));
 	}
+}
+
+static void
+order_commit(struct worker *w, struct deliver_job *job)
+{
+	if (!take_held(w, job->id, job))
+		deliver_answer(job, 451, "4.3.0",
+		    STR("no such message is prepared, try again later"));
+	job->kind = DELIVER_FILE;
+}
+
+static void
+order_abort(struct worker *w, uint32_t id)
+{
+	struct deliver_job job;
+
+	if (take_held(w, id, &job))
+		incoming_free(&job.in);
+}
+
+enum taken {
+	TAKEN_NOTHING, /* there is nothing, or the end */
+	TAKEN_JOB,
+	TAKEN_DONE, /* no answer is due */
+};
+
+/* One message of the channel. */
+static enum taken
+take(struct worker *w, int dir, struct deliver_job *job, bool *closed)
+{
+	enum taken taken = TAKEN_JOB;
+	struct ipc_msg m;
+
+	switch (
+	    ipc_recv(w->chan, &m, w->recv_buf, sizeof(w->recv_buf), false)) {
+	case IPC_AGAIN:
+		return TAKEN_NOTHING;
+	case IPC_CLOSED:
+		*closed = true;
+		return TAKEN_NOTHING;
+	case IPC_OK:
+		break;
+	}
+	*job = (struct deliver_job){ .id = m.id, .kind = DELIVER_FILE };
+	if (m.type == MSG_DELIVER)
+		order_deliver(w, dir, job, &m);
+	else if (m.type == MSG_COMMIT)
+		order_commit(w, job);
+	else {
+		if (m.type == MSG_ABORT)
+			order_abort(w, m.id);
+		else
+			LOG_ERROR("mda.order", F_INT("type", m.type));
+		taken = TAKEN_DONE;
+	}
 	ipc_close_fds(&m);
-	return true;
+	return taken;
 }
 
 /*
@@ -110,26 +202,56 @@ is_orphan(const struct worker *w)
 }
 
 static void
-abandon(struct worker *w, size_t n)
+abandon(struct deliver_job *jobs, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		incoming_free(&w->jobs[i].in);
+		incoming_free(&jobs[i].in);
 }
 
-/* A failure may be the handle's: look at the disk afresh next time. */
+/* A failure may be the handle's: look at the disk afresh next time. What is
+ * held needs the handle. */
 static void
 reopen_after_failure(struct worker *w, size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (w->jobs[i].answer.code != 250) {
-			mailbox_close(&w->inbox);
-			account_close(&w->account);
+	for (i = 0; i < n && w->n_held == 0; i++)
+		if (w->jobs[i].code >= 400 && w->jobs[i].code < 500) {
+			close_store(w);
 			return;
 		}
+}
+
+static void
+finish(struct worker *w, size_t n)
+{
+	struct deliver_store *s = &w->store;
+	size_t i;
+
+	deliver_sync(w->jobs, n);
+	if (s->inbox != NULL)
+		deliver_commit(s->inbox, w->jobs, n);
+	if (s->rejects != NULL)
+		deliver_commit(s->rejects, w->jobs, n);
+	for (i = 0; i < n; i++) {
+		struct deliver_job *job = &w->jobs[i];
+
+		answer(w, job);
+		/* a temporary failure ends the whole message: nothing more
+		 * will be said about this job */
+		if (job->kind == DELIVER_PREPARE &&
+		    (job->code < 400 || job->code >= 500))
+			hold(w, job);
+		else if (job->kind == DELIVER_PREPARE)
+			incoming_free(&job->in);
+	}
+	if (s->inbox != NULL)
+		mailbox_export(s->inbox);
+	if (s->rejects != NULL)
+		mailbox_export(s->rejects);
+	reopen_after_failure(w, n);
 }
 
 int
@@ -142,29 +264,27 @@ mda_work(const struct nursery_job *job)
 	log_set_prog("quire-mda");
 	w->chan = job->chan;
 	while (!closed) {
-		size_t n = 0, i;
+		enum taken taken = TAKEN_DONE;
 		int ready = poll(&p, 1, IDLE_MS);
+		size_t n = 0;
 
-		if (ready == -1 && errno == EINTR)
+		if ((ready == -1 && errno == EINTR) ||
+		    (ready == 0 && w->n_held > 0))
 			continue;
 		if (ready <= 0)
 			break;
-		while (n < DELIVER_BATCH &&
-		       take(w, job->dir, &w->jobs[n], &closed))
-			n++;
+		while (n < DELIVER_BATCH && taken != TAKEN_NOTHING) {
+			taken = take(w, job->dir, &w->jobs[n], &closed);
+			n += taken == TAKEN_JOB;
+		}
 		if (is_orphan(w)) {
-			abandon(w, n);
+			abandon(w->jobs, n);
 			break;
 		}
-		if (w->inbox != NULL)
-			deliver_commit(w->inbox, w->jobs, n);
-		for (i = 0; i < n; i++)
-			answer(w, &w->jobs[i]);
-		if (w->inbox != NULL)
-			mailbox_export(w->inbox);
-		reopen_after_failure(w, n);
+		finish(w, n);
 	}
-	mailbox_close(&w->inbox);
-	account_close(&w->account);
+	abandon(w->held, w->n_held);
+	free(w->held);
+	close_store(w);
 	return 0;
 }

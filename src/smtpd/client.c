@@ -19,6 +19,7 @@ client_free(struct client *cl)
 	if (cl->wait == WAIT_AUTH)
 		auth_cancel(cl);
 	check_release(cl);
+	deliver_forget(cl);
 	spool_close(f, &cl->spool);
 	smtp_session_free(&cl->session);
 	if (cl->conn != NULL)
@@ -89,6 +90,16 @@ want_mail(struct client *cl)
 	check_sender(cl);
 }
 
+enum config_rcpt
+rcpt_account(const struct config *c, const struct smtp_rcpt *r,
+    const struct config_account **a)
+{
+	if (!r->is_postmaster)
+		return config_find(c, r->addr.local, r->addr.domain, a);
+	*a = config_postmaster(c);
+	return *a == NULL ? RCPT_NOUSER : RCPT_OK;
+}
+
 void
 client_rcpt(struct client *cl)
 {
@@ -98,8 +109,7 @@ client_rcpt(struct client *cl)
 
 	if (!check_allows_rcpt(cl))
 		return;
-	switch (config_find(c, r->addr.local,
-	    r->is_postmaster ? c->hostname : r->addr.domain, &a)) {
+	switch (rcpt_account(c, r, &a)) {
 	case RCPT_OK:
 		smtp_session_rcpt_is(cl->session, RCPT_LOCAL, NULL);
 		break;
@@ -432,6 +442,7 @@ start(struct smtpd *f, const struct daemon_listener *l, int fd,
 	cl->front = f;
 	cl->listener = l;
 	cl->spool.fd = -1;
+	TAILQ_INIT(&cl->jobs);
 	cl->number = ++f->counter;
 	str_copy(str_from(remote), cl->remote, sizeof(cl->remote));
 	accept_local_address(fd, cl->local);

@@ -3,44 +3,62 @@
 #include <unistd.h>
 
 #include "base/date.h"
-#include "base/pack.h"
 #include "base/xalloc.h"
 #include "smtpd.h"
 #include "system/fs/fs.h"
 #include "system/log/log.h"
 
 /*
- * Each recipient's mda files the message in its owner's Maildir. quired
- * starts it on request and gives us a channel; it stays a few seconds for
- * more. A recipient is answered 250 only by what the mda said after its
- * commit. When an mda dies before it answered, another is given the same
- * order, marked so that it looks whether the message was filed; if there is
- * none to be had the answer is 451 and the client keeps the message.
+ * A message to all its recipients, or to none: SMTP has one reply for all of
+ * them, and who is told 4xx sends it to all again. So each copy is prepared
+ * (written and synced) before any is filed; a temporary failure of one ends
+ * it for all, with nothing filed. A recipient is answered 250 only by what
+ * its mda said after its commit.
+ *
+ * A recipient that refuses for good beside others that accept: the sender is
+ * told 250, so the copy is filed in Rejects, where its owner finds it.
+ *
+ * If a commit fails that was prepared, after others succeeded, the reply is
+ * 4xx all the same: copies may come twice then, but none is lost.
  */
-#define MAX_TRIES 3
-
 static const struct smtp_verdict gone = { 451, "4.3.0",
-	STR_INIT("the mailbox did not answer, try again later") };
+	STR_INIT("the mailbox cannot be reached now, try again later") };
 
-static void
-job_free(struct smtpd *f, struct job *j)
+void
+deliver_free(struct job *j)
 {
-	idtable_drop(&f->jobs, j->id);
+	if (j->client != NULL)
+		TAILQ_REMOVE(&j->client->jobs, j, sibling);
+	mda_drop(j);
+	idtable_drop(&j->front->jobs, j->id);
 	buf_release(&j->order);
 	if (j->fd != -1)
 		close(j->fd);
 	free(j);
 }
 
+static struct smtp_verdict
+verdict_of(const struct job *j)
+{
+	return (struct smtp_verdict){ j->code, j->enhanced, str_from(j->text) };
+}
+
+static bool
+is_temporary(int code)
+{
+	return code >= 400 && code < 500;
+}
+
 static void
-log_delivered(struct client *cl, size_t rcpt, const struct smtp_verdict *v)
+log_delivered(
+    struct client *cl, const struct job *j, const struct smtp_verdict *v)
 {
 	const struct smtp_mail *mail = smtp_session_mail(cl->session);
 	struct buf to, from;
 
 	buf_init(&to, 1024);
 	buf_init(&from, 1024);
-	addr_print(&to, &mail->rcpts[rcpt].addr);
+	addr_print(&to, &mail->rcpts[j->rcpt].addr);
 	addr_print_path(&from, &mail->reverse_path);
 	log_set_sid(str_from(cl->cid));
 	LOG_INFO(v->code == 250 ? "delivered" : "undelivered",
@@ -52,206 +70,182 @@ log_delivered(struct client *cl, size_t rcpt, const struct smtp_verdict *v)
 	buf_release(&from);
 }
 
-/* One recipient has its verdict; the last one lets the session go on. */
-static void
-finish(struct smtpd *f, struct job *j, const struct smtp_verdict *v)
-{
-	struct client *cl = idtable_get(&f->clients, j->client);
-	size_t rcpt = j->rcpt;
+/* --- the end: results to the session --- */
 
-	job_free(f, j);
-	if (cl == NULL || cl->wait != WAIT_DELIVER)
-		return;
-	log_delivered(cl, rcpt, v);
-	smtp_session_result(cl->session, rcpt, v);
-	if (--cl->jobs > 0)
-		return;
+/* The first temporary failure among the copies; NULL: none. */
+static const struct job *
+find_temporary(const struct client *cl)
+{
+	const struct job *j;
+
+	for (j = TAILQ_FIRST(&cl->jobs); j != NULL; j = TAILQ_NEXT(j, sibling))
+		if (is_temporary(j->code))
+			return j;
+	return NULL;
+}
+
+/* Each recipient has its verdict, or all have this one. */
+static void
+report(struct client *cl, const struct smtp_verdict *all)
+{
+	struct smtp_verdict v;
+	struct job *j;
+
+	for (j = TAILQ_FIRST(&cl->jobs); j != NULL;
+	     j = TAILQ_NEXT(j, sibling)) {
+		v = all != NULL ? *all : verdict_of(j);
+		log_delivered(cl, j, &v);
+		smtp_session_result(cl->session, j->rcpt, &v);
+	}
+}
+
+static void
+finish(struct client *cl, const struct smtp_verdict *all)
+{
+	struct smtpd *f = cl->front;
+	struct job *j, *next;
+
+	report(cl, all);
+	for (j = TAILQ_FIRST(&cl->jobs); j != NULL; j = next) {
+		next = TAILQ_NEXT(j, sibling);
+		if (j->state != JOB_ABORT)
+			deliver_free(j);
+	}
+	deliver_forget(cl); /* the others are freed when ABORT is sent */
 	spool_close(f, &cl->spool);
 	smtp_session_delivered(cl->session);
 	cl->wait = WAIT_INPUT;
-	client_run(cl);
 }
 
+/* Take back what is prepared. */
 static void
-mda_free(struct mda *m)
-{
-	struct smtpd *f = m->front;
-	struct mda **at;
-
-	for (at = &f->mda_list; *at != NULL; at = &(*at)->next)
-		if (*at == m) {
-			*at = m->next;
-			break;
-		}
-	idtable_drop(&f->mdas, m->id);
-	if (m->fd != -1) {
-		ev_io_stop(f->loop, &m->io);
-		close(m->fd);
-	}
-	free(m->account);
-	free(m);
-}
-
-static void send_waiting(struct mda *);
-static struct mda *find_mda(struct smtpd *, struct str account);
-
-static void
-add_waiting(struct mda *m, struct job *j)
-{
-	j->next = NULL;
-	*m->waiting_tail = j;
-	m->waiting_tail = &j->next;
-}
-
-/*
- * The mda is gone: what it had is undecided. Another one may look; can_retry
- * is false when quired said that there is none to be had.
- */
-static void
-mda_lost(struct mda *m, bool can_retry)
-{
-	struct smtpd *f = m->front;
-	struct job *sent = m->sent, *waiting = m->waiting, *j;
-	char *account = xstrdup(m->account);
-
-	mda_free(m);
-	while ((j = sent) != NULL) {
-		sent = j->next;
-		/* the last octet is is_retry, see msg.h */
-		j->order.p[j->order.n - 1] = 1;
-		if (can_retry && ++j->tries < MAX_TRIES)
-			add_waiting(find_mda(f, str_from(account)), j);
-		else
-			finish(f, j, &gone);
-	}
-	while ((j = waiting) != NULL) {
-		waiting = j->next;
-		if (can_retry)
-			add_waiting(find_mda(f, str_from(account)), j);
-		else
-			finish(f, j, &gone);
-	}
-	free(account);
-}
-
-static void
-answered(struct mda *m, struct ipc_msg *msg)
-{
-	struct smtpd *f = m->front;
-	struct msg_delivered d;
-	struct smtp_verdict v;
-	struct job **at, *j;
-	char enhanced[16];
-
-	if (msg->type != MSG_DELIVERED || !msg_unpack_delivered(msg, &d))
-		return;
-	for (at = &m->sent; *at != NULL; at = &(*at)->next)
-		if ((*at)->id == msg->id)
-			break;
-	if ((j = *at) == NULL)
-		return;
-	*at = j->next;
-	str_copy(d.enhanced, enhanced, sizeof(enhanced));
-	v = (struct smtp_verdict){ d.code, enhanced, d.text };
-	finish(f, j, &v);
-}
-
-static void
-mda_cb(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct mda *m = w->data;
-	struct smtpd *f = m->front;
-	uint32_t id = m->id;
-	struct ipc_msg msg;
-
-	/* finish() may end anything, also this mda */
-	while (idtable_get(&f->mdas, id) == m)
-		switch (ipc_recv(
-		    m->fd, &msg, f->recv_buf, sizeof(f->recv_buf), false)) {
-		case IPC_AGAIN:
-			return;
-		case IPC_CLOSED:
-			mda_lost(m, true);
-			return;
-		case IPC_OK:
-			answered(m, &msg);
-			ipc_close_fds(&msg);
-		}
-}
-
-static void
-send_waiting(struct mda *m)
+abort_all(struct client *cl)
 {
 	struct job *j;
 
-	while (m->fd != -1 && (j = m->waiting) != NULL) {
-		enum ipc_result rc = ipc_send(m->fd, &j->order, &j->fd, 1);
-
-		if (rc == IPC_CLOSED) {
-			mda_lost(m, true);
-			return;
-		}
-		if (rc == IPC_AGAIN)
-			return; /* answers make room, see mda_cb */
-		m->waiting = j->next;
-		if (m->waiting == NULL)
-			m->waiting_tail = &m->waiting;
-		/* order and descriptor stay until the answer */
-		j->next = m->sent;
-		m->sent = j;
+	for (j = TAILQ_FIRST(&cl->jobs); j != NULL;
+	     j = TAILQ_NEXT(j, sibling)) {
+		if (j->state != JOB_PREPARED || j->mda == NULL)
+			continue;
+		j->state = JOB_ABORT;
+		mda_again(j);
 	}
 }
 
-static struct mda *
-find_mda(struct smtpd *f, struct str account)
+/* --- the middle: all are prepared, or one cannot be --- */
+
+static bool
+is_accepted(const struct client *cl)
 {
-	struct msg_start start = { .front = PROG_SMTPD, .account = account };
-	struct mda *m;
-	struct buf b;
+	const struct job *j;
 
-	for (m = f->mda_list; m != NULL; m = m->next)
-		if (str_eq(str_from(m->account), account))
-			return m;
-	m = xcalloc(1, sizeof(*m));
-	m->front = f;
-	m->fd = -1;
-	m->account = str_dup(account);
-	m->waiting_tail = &m->waiting;
-	m->id = idtable_put(&f->mdas, m);
-	m->next = f->mda_list;
-	f->mda_list = m;
-	buf_init(&b, IPC_MAX);
-	msg_pack_start(&b, m->id, &start);
-	le16_put(b.p, MSG_MDA_START);
-	if (ipc_send(f->d.ctl, &b, NULL, 0) != IPC_OK)
-		LOG_ERROR("mda.order", F_CSTR("err", "quired is not there"));
-	buf_release(&b);
-	return m;
-}
-
-void
-deliver_mda_started(struct smtpd *f, struct ipc_msg *msg)
-{
-	struct mda *m = idtable_get(&f->mdas, msg->id);
-	struct msg_session s;
-
-	if (m == NULL || !msg_unpack_session(msg, &s) || m->fd != -1)
-		return;
-	if (!s.ok || msg->nfds != 1) {
-		mda_lost(m, false);
-		return;
-	}
-	m->fd = ipc_take_fd(msg, 0);
-	fs_set_nonblock(m->fd, true);
-	ev_io_init(&m->io, mda_cb, m->fd, EV_READ);
-	m->io.data = m;
-	ev_io_start(f->loop, &m->io);
-	send_waiting(m);
+	for (j = TAILQ_FIRST(&cl->jobs); j != NULL; j = TAILQ_NEXT(j, sibling))
+		if (j->code == 250)
+			return true;
+	return false;
 }
 
 static void
+decide(struct client *cl)
+{
+	const struct job *bad = find_temporary(cl);
+	struct smtp_verdict v;
+	struct job *j;
+
+	if (bad != NULL || !is_accepted(cl)) {
+		if (bad != NULL)
+			v = verdict_of(bad);
+		abort_all(cl);
+		finish(cl, bad != NULL ? &v : NULL);
+		return;
+	}
+	for (j = TAILQ_FIRST(&cl->jobs); j != NULL;
+	     j = TAILQ_NEXT(j, sibling)) {
+		j->state = JOB_COMMIT;
+		cl->pending++;
+		mda_again(j);
+	}
+}
+
+/* All answered in this step. */
+static void
+step(struct client *cl)
+{
+	const struct job *j = TAILQ_FIRST(&cl->jobs), *bad;
+	struct smtp_verdict v;
+
+	if (j != NULL && j->state == JOB_PREPARED)
+		decide(cl);
+	else if ((bad = find_temporary(cl)) != NULL) {
+		v = verdict_of(bad);
+		finish(cl, &v);
+	} else
+		finish(cl, NULL);
+}
+
+static void
+keep_verdict(struct job *j, int code, struct str enhanced, struct str text)
+{
+	/* a refusal stands, whatever became of the copy for Rejects; but one
+	 * that cannot be prepared is nowhere, so the sender keeps the message
+	 */
+	if (j->is_refused && (j->state != JOB_PREPARE || !is_temporary(code)))
+		return;
+	j->code = code;
+	j->is_refused = code >= 500;
+	(void)str_copy(enhanced, j->enhanced, sizeof(j->enhanced));
+	(void)str_copy(
+	    str_sub(text, 0, sizeof(j->text) - 1), j->text, sizeof(j->text));
+}
+
+void
+deliver_answered(struct job *j, uint16_t type, int code, struct str enhanced,
+    struct str text)
+{
+	struct client *cl = j->client;
+
+	if (cl == NULL) {
+		/* nobody waits: what is prepared is not wanted any more */
+		if (type != MSG_PREPARED || is_temporary(code)) {
+			deliver_free(j);
+			return;
+		}
+		j->state = JOB_ABORT;
+		mda_again(j);
+		return;
+	}
+	keep_verdict(j, code, enhanced, text);
+	if (j->state == JOB_PREPARE) {
+		j->state = JOB_PREPARED;
+		if (is_temporary(code))
+			mda_drop(j); /* it holds nothing for us */
+	}
+	if (--cl->pending > 0)
+		return;
+	step(cl);
+	if (cl->wait == WAIT_INPUT)
+		client_run(cl);
+}
+
+void
+deliver_forget(struct client *cl)
+{
+	struct job *j;
+
+	abort_all(cl);
+	while ((j = TAILQ_FIRST(&cl->jobs)) != NULL) {
+		TAILQ_REMOVE(&cl->jobs, j, sibling);
+		j->client = NULL;
+	}
+	cl->pending = 0;
+	mda_flush(cl->front);
+}
+
+/* --- the beginning: an order for each copy --- */
+
+static void
 put_header(struct client *cl, const struct smtp_mail *mail,
-    const struct smtp_rcpt *rcpt, struct buf *out)
+    const struct addr *rcpt, struct buf *out)
 {
 	struct smtp_trace t;
 
@@ -259,78 +253,125 @@ put_header(struct client *cl, const struct smtp_mail *mail,
 	t.time = date_now();
 	t.zone_min = date_local_zone(t.time);
 	/* one recipient must not learn of the others */
-	t.rcpt = &rcpt->addr;
+	t.rcpt = rcpt;
 	t.peer_name = str_from(cl->check.peer_name);
 	/* features 1.10, newest first */
-	smtp_delivered_to_put(out, &rcpt->addr);
+	smtp_delivered_to_put(out, rcpt);
 	smtp_return_path_put(out, &mail->reverse_path);
 	buf_put(out, buf_str(&cl->check.header));
 	smtp_received_put(out, &t);
 }
 
+/* "refused; 550 5.1.1 text" */
+static void
+put_refusal(struct buf *b, const struct smtp_verdict *v)
+{
+	buf_printf(b, "refused; %d %s %.*s", v->code,
+	    v->enhanced == NULL ? "" : v->enhanced, STR_ARG(v->text));
+}
+
 static bool
 pack_job(struct client *cl, const struct smtp_mail *mail,
-    const struct smtp_rcpt *rcpt, struct job *j)
+    const struct config_account *a, bool at_once, struct job *j)
 {
-	struct buf sender, to, header;
+	const struct smtp_rcpt *rcpt = &mail->rcpts[j->rcpt];
+	struct addr addr = rcpt->addr;
+	struct buf sender, to, header, refusal;
 	struct msg_deliver d = { .size = cl->spool.size,
-		.sid = str_from(cl->cid) };
+		.sid = str_from(cl->cid),
+		.rejects = a->rejects,
+		.at_once = at_once };
 
+	if (rcpt->is_postmaster)
+		addr.domain = cl->front->config->hostname;
 	fs_random(&d.token, sizeof(d.token));
-
 	buf_init(&sender, 1024);
 	buf_init(&to, 1024);
+	buf_init(&refusal, 1024);
 	buf_init(&header, IPC_MAX);
 	addr_print_path(&sender, &mail->reverse_path);
-	addr_print(&to, &rcpt->addr);
-	put_header(cl, mail, rcpt, &header);
+	addr_print(&to, &addr);
+	put_header(cl, mail, &addr, &header);
+	if (j->is_refused)
+		put_refusal(&refusal, &rcpt->result);
 	d.sender = buf_str(&sender);
 	d.recipient = buf_str(&to);
 	d.header = buf_str(&header);
+	d.refusal = buf_str(&refusal);
 	buf_init(&j->order, IPC_MAX);
 	msg_pack_deliver(&j->order, j->id, &d);
 	buf_release(&sender);
 	buf_release(&to);
+	buf_release(&refusal);
 	buf_release(&header);
 	return !j->order.full && !header.full;
 }
 
-/* Which account; it may have gone since RCPT. */
-static const struct config_account *
-account_of(struct smtpd *f, const struct smtp_rcpt *rcpt)
+/* NULL: the account has gone since RCPT, or there is no room. */
+static struct job *
+start_job(struct client *cl, size_t i, bool at_once)
 {
-	const struct config_account *a;
-	struct str domain =
-	    rcpt->is_postmaster ? f->config->hostname : rcpt->addr.domain;
-
-	return config_find(f->config, rcpt->addr.local, domain, &a) == RCPT_OK ?
-		   a :
-		   NULL;
-}
-
-static struct mda *
-start_job(struct client *cl, const struct smtp_mail *mail, size_t i)
-{
-	struct smtpd *f = cl->front;
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
 	const struct smtp_rcpt *rcpt = &mail->rcpts[i];
-	const struct config_account *a = account_of(f, rcpt);
+	struct smtpd *f = cl->front;
+	const struct config_account *a;
 	struct job *j;
-	struct mda *m;
 
-	if (a == NULL)
+	if (rcpt_account(f->config, rcpt, &a) != RCPT_OK)
 		return NULL;
 	j = xcalloc(1, sizeof(*j));
-	j->client = cl->id;
+	j->front = f;
+	j->client = cl;
 	j->rcpt = i;
+	j->state = at_once ? JOB_ONCE : JOB_PREPARE;
+	j->is_refused = rcpt->is_unknown;
+	j->code = rcpt->is_unknown ? rcpt->result.code : 0;
+	TAILQ_INSERT_TAIL(&cl->jobs, j, sibling);
 	j->id = idtable_put(&f->jobs, j);
 	j->fd = dup(cl->spool.fd);
-	if (j->id == 0 || j->fd == -1 || !pack_job(cl, mail, rcpt, j)) {
-		job_free(f, j);
+	if (j->id == 0 || j->fd == -1 || !pack_job(cl, mail, a, at_once, j)) {
+		deliver_free(j);
 		return NULL;
 	}
-	m = find_mda(f, a->name);
-	add_waiting(m, j);
-	return m;
+	cl->pending++;
+	mda_order(f, j, a->name);
+	return j;
+}
+
+/* Refused already, but a mailbox of ours: its owner gets it in Rejects. */
+static bool
+is_refused_here(struct client *cl, const struct smtp_rcpt *r)
+{
+	const struct config_account *a;
+
+	return r->is_unknown && r->result.code >= 500 &&
+	       rcpt_account(cl->front->config, r, &a) == RCPT_OK;
+}
+
+/* A recipient that was refused for now before anything is delivered. */
+static const struct smtp_verdict *
+refused_for_now(const struct smtp_mail *mail)
+{
+	size_t i;
+
+	for (i = 0; i < mail->n_rcpts; i++)
+		if (mail->rcpts[i].is_unknown &&
+		    is_temporary(mail->rcpts[i].result.code))
+			return &mail->rcpts[i].result;
+	return NULL;
+}
+
+/* Nothing is under way: the same for all. */
+static void
+fail_all(struct client *cl, const struct smtp_verdict *v)
+{
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
+	struct smtp_verdict copy = *v;
+	size_t i;
+
+	for (i = 0; i < mail->n_rcpts; i++)
+		smtp_session_result(cl->session, i, &copy);
+	finish(cl, v);
 }
 
 /* WANT_DELIVER: a job for each recipient that is to get it. */
@@ -338,28 +379,23 @@ void
 deliver_start(struct client *cl)
 {
 	const struct smtp_mail *mail = smtp_session_mail(cl->session);
-	struct smtpd *f = cl->front;
-	struct mda *m, *next;
+	const struct smtp_verdict *no = refused_for_now(mail);
+	bool at_once = mail->n_rcpts == 1;
 	size_t i;
 
 	cl->wait = WAIT_DELIVER;
-	cl->jobs = 1; /* ours, so that it cannot end before all are made */
-	for (i = 0; i < mail->n_rcpts; i++) {
-		if (mail->rcpts[i].is_unknown)
+	cl->pending = 0;
+	for (i = 0; i < mail->n_rcpts && no == NULL; i++) {
+		if (mail->rcpts[i].is_unknown &&
+		    !is_refused_here(cl, &mail->rcpts[i]))
 			continue;
-		if (start_job(cl, mail, i) == NULL)
-			smtp_session_result(cl->session, i, &gone);
-		else
-			cl->jobs++;
+		if (start_job(cl, i, at_once) == NULL)
+			no = &gone;
 	}
-	for (m = f->mda_list; m != NULL; m = next) {
-		next = m->next;
-		if (m->waiting != NULL)
-			send_waiting(m);
+	if (no != NULL) {
+		deliver_forget(cl);
+		fail_all(cl, no);
+		return;
 	}
-	if (--cl->jobs == 0) {
-		spool_close(f, &cl->spool);
-		smtp_session_delivered(cl->session);
-		cl->wait = WAIT_INPUT;
-	}
+	mda_flush(cl->front);
 }

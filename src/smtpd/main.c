@@ -130,7 +130,7 @@ ctl_cb(struct ev_loop *loop, ev_io *w, int revents)
 		break;
 	case DAEMON_MESSAGE:
 		if (m.type == MSG_MDA)
-			deliver_mda_started(f, &m);
+			mda_started(f, &m);
 		ipc_close_fds(&m);
 		break;
 	}

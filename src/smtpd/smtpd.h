@@ -8,6 +8,8 @@
 #ifndef SMTPD_H
 #define SMTPD_H
 
+#include <sys/queue.h>
+
 #include "base/idtable.h"
 #include "service/config/config.h"
 #include "session.h"
@@ -47,6 +49,8 @@ struct spool {
 };
 
 struct smtpd;
+struct job;
+TAILQ_HEAD(job_list, job);
 
 struct client {
 	struct smtpd *front;
@@ -58,20 +62,47 @@ struct client {
 	enum client_wait wait;
 	struct spool spool;
 	struct client_check check;
-	unsigned jobs; /* deliveries without an answer */
+	struct job_list jobs;
+	unsigned pending; /* jobs without an answer in this step */
 	bool is_running, has_progress;
 	ev_timer delay, idle, data;
 	char remote[ADDR_TEXT], local[ADDR_TEXT], cid[CID_LEN + 1], tls[96];
 	uint64_t number;
 };
 
-/* A delivery under way: one recipient of one client's message. */
+/*
+ * One recipient's copy of one client's message:
+ *
+ *	PREPARE --PREPARED--> PREPARED --all are--> COMMIT --DELIVERED--> done
+ *	   ^                     |  |
+ *	   +----- mda died ------+  +--one cannot--> ABORT --sent--> gone
+ *
+ * A single recipient's is ONCE: the mda files it when it is written. So is a
+ * COMMIT whose mda died: the next one looks whether it was filed.
+ */
+enum job_state {
+	JOB_PREPARE,
+	JOB_PREPARED,
+	JOB_COMMIT,
+	JOB_ONCE,
+	JOB_ABORT,
+};
+
 struct job {
-	uint32_t id, client;
+	struct smtpd *front;
+	uint32_t id;
+	struct client *client; /* NULL: it is gone */
 	size_t rcpt;
-	struct job *next;
-	struct buf order; /* MSG_DELIVER */
-	int fd;		  /* the message */
+	enum job_state state;
+	bool is_refused; /* its copy is for Rejects */
+	int code;	 /* its verdict; 0: none yet */
+	char enhanced[16], text[256];
+	struct mda *mda;
+	bool is_sent;
+	TAILQ_ENTRY(job) link;	  /* of the mda */
+	TAILQ_ENTRY(job) sibling; /* of the client */
+	struct buf order;	  /* MSG_DELIVER */
+	int fd;			  /* the message */
 	unsigned tries;
 };
 
@@ -82,8 +113,7 @@ struct mda {
 	char *account;
 	int fd; /* -1: asked for, not yet there */
 	ev_io io;
-	struct job *waiting, **waiting_tail; /* not yet sent */
-	struct job *sent;
+	struct job_list waiting, sent; /* orders not sent, not answered */
 	struct mda *next;
 };
 
@@ -107,6 +137,9 @@ struct smtpd {
 void client_accept(struct smtpd *, const struct daemon_listener *);
 void client_run(struct client *); /* go on after an answer */
 void client_rcpt(struct client *);
+/* Whose mailbox is it? */
+enum config_rcpt rcpt_account(const struct config *, const struct smtp_rcpt *,
+    const struct config_account **);
 void client_end(struct client *, const char *enhanced, const char *text);
 
 /* auth.c */
@@ -133,9 +166,20 @@ int spool_open(struct smtpd *, struct spool *, struct err *);
 int spool_write(struct smtpd *, struct spool *, struct str, struct err *);
 void spool_close(struct smtpd *, struct spool *);
 
-/* deliver.c: to the recipients' mdas */
+/* deliver.c: a message to all its recipients, or to none */
 void deliver_start(struct client *);
-void deliver_mda_started(struct smtpd *, struct ipc_msg *);
 void deliver_forget(struct client *); /* the client is gone */
+/* The mda's answer, or that there is none to be had. */
+void deliver_answered(struct job *, uint16_t type, int code,
+    struct str enhanced, struct str text);
+void deliver_free(struct job *);
+
+/* mda.c: channels to the accounts' mdas */
+void mda_order(struct smtpd *, struct job *, struct str account);
+void mda_flush(struct smtpd *); /* send what mda_order() and its kin queued */
+void mda_again(struct job *);	/* the next order of a job: COMMIT, ABORT */
+void mda_drop(struct job *);	/* no more orders */
+void mda_drop(struct job *);	/* no more orders */
+void mda_started(struct smtpd *, struct ipc_msg *);
 
 #endif

@@ -199,6 +199,15 @@ deliver4(struct model *m, int stage)
 	m_add(m, INBOX, 4, 0);
 }
 
+/* two recipients of one message: the commits come one after the other */
+static void
+both6(struct model *m, int stage)
+{
+	m_add(m, INBOX, 6, 0);
+	if (stage == 0)
+		m_add(m, ARCHIVE, 6, 0);
+}
+
 static void
 nothing(struct model *m, int stage)
 {
@@ -320,6 +329,26 @@ deliver(struct mailbox *m, int first, int n, uint16_t flags, bool is_new)
 		if (ok && m == in && uids[i] > sh->uid_max)
 			sh->uid_max = uids[i];
 	}
+	return ok;
+}
+
+/* Prepared everywhere, then committed everywhere or aborted everywhere. */
+static bool
+deliver_both(int text, bool commits)
+{
+	struct incoming *a = NULL, *b = NULL;
+	uint32_t uid = 0, other;
+	bool ok = prepare(in, text, 0, true, &a) != 0 &&
+		  prepare(ar, text, 0, true, &b) != 0;
+
+	if (ok && commits) {
+		ok = mailbox_commit(in, &a, 1, &uid, NULL) == 0;
+		if (ok && uid > sh->uid_max)
+			sh->uid_max = uid;
+		ok = ok && mailbox_commit(ar, &b, 1, &other, NULL) == 0;
+	}
+	incoming_free(&a);
+	incoming_free(&b);
 	return ok;
 }
 
@@ -495,6 +524,9 @@ play(int rootfd)
 	DO("move1", move1, 1, transfer(1, true), true);
 	DO("remove3", remove3, 1, remove_text(3), false);
 	DO("deliver4", deliver4, 1, deliver(in, 4, 1, 0, true), false);
+	/* a commit that fails after another: that one stays */
+	DO("both6", both6, 2, deliver_both(6, true), true);
+	DO("abort7", nothing, 1, deliver_both(7, false), false);
 	DO("close", nothing, 1, closes(), false);
 	DO("create", create_xy, 2,
 	    account_create(acc, STR("x/y"), 0, NULL) == ACCOUNT_OK, true);

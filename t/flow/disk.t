@@ -9,7 +9,9 @@ if [ -z "${IN_NAMESPACE-}" ]; then
 	IN_NAMESPACE=1 exec unshare -m sh "$0"
 fi
 flow_init 13000
-as mkdir -p "$D/mail"
+as mkdir -p "$D/mail" "$D/other" "$D/accounts"
+printf 'address other@localhost\nmaildir %s/other/Maildir\n' "$D" |
+    as tee "$D/accounts/other.conf" >/dev/null
 mount -t tmpfs -o "size=3m,uid=$FLOW_UID,gid=$FLOW_UID,mode=0700" none "$D/mail" ||
     skip_all "cannot mount"
 flow_start || { fail "server starts"; done_testing; exit 0; }
@@ -35,6 +37,16 @@ good = codes.count(250)
 say("some fit", good > 5, codes)
 say("the rest is temporary", set(codes) == {250, 452}, codes)
 say("as many files as acknowledged", files() == good, files(), good)
+s = smtplib.SMTP("127.0.0.1", smtp, timeout=20)
+code = 250
+try:
+    s.sendmail("a@b.example", ["other@localhost", "quire@localhost"], "Subject: both\r\n\r\n" + "x" * 60000)
+except smtplib.SMTPDataError as e:
+    code = e.smtp_code
+s.close()
+there = os.listdir(md + "/../../../other/Maildir/new") if os.path.isdir(md + "/../../../other/Maildir/new") else []
+say("a full disk of one of two recipients: temporary", code == 452, code)
+say("and the other has nothing", there == [], there)
 say("nothing is left in tmp/", os.listdir(md + "/tmp") == [], os.listdir(md + "/tmp"))
 m = imaplib.IMAP4("127.0.0.1", imap)
 m.login("quire@localhost", "quirequire")

@@ -195,6 +195,18 @@ is "with it there may be more" "$(printf '%s\n' "$out" | grep -c '^RCPT 250')" 3
 out=$(rcpt "$SMTP" $OUR x '' '' quire@localhost b@localhost)
 like "a null sender has one" "$out" 'RCPT 452 4\.5\.3'
 
+# TLS all the way (RFC 8689)
+like "REQUIRETLS without TLS" "$(rcpt --mail REQUIRETLS "$SMTP" $OUR x a@plain.test "$T/m" quire@localhost)" \
+    'MAIL 523 5\.7\.10'
+rm -f "$MD"/new/*
+out=$(rcpt --tls --mail REQUIRETLS "$SMTP" $OUR x a@plain.test "$T/m" quire@localhost)
+like "announced under TLS" "$out" 'REQUIRETLS'
+like "accepted" "$out" 'END 250'
+like "and noted" "$(tr -d '\n' <"$(echo "$MD"/new/*)")" 'with ESMTPS \(requiretls\) id .*TLSv1\.3'
+for i in $(seq 101); do echo "Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000"; done >"$T/x"
+cat "$T/m" >>"$T/x"
+like "too many hops" "$(rcpt "$SMTP" $OUR x a@plain.test "$T/x" quire@localhost)" 'END 550 5\.4\.6'
+
 # trouble with DNS
 kill -STOP "$KNOT_PID"
 message slow.test 9 >"$T/m"

@@ -11,7 +11,7 @@ filter(struct str in, size_t step, struct buf *out)
 {
 	struct forged f;
 
-	forged_init(&f, STR("mx.test"));
+	forged_init(&f, STR("mx.test"), STR("a@b"));
 	for (; in.n > 0; in = str_sub(in, step, in.n))
 		forged_push(&f, str_sub(in, 0, step), out);
 	forged_finish(&f, out);

@@ -24,6 +24,8 @@ union any {
 	struct msg_hash hash;
 	struct msg_deliver deliver;
 	struct msg_delivered delivered;
+	struct msg_check check;
+	struct msg_checked checked;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -95,10 +97,20 @@ again(unsigned which, struct ipc_msg *g, struct buf *b)
 			return false;
 		msg_pack_deliver(b, 1, &m.deliver);
 		return true;
-	default:
+	case 12:
 		if (!msg_unpack_delivered(g, &m.delivered))
 			return false;
-		msg_pack_delivered(b, 1, &m.delivered);
+		msg_pack_delivered(b, MSG_PREPARED, 1, &m.delivered);
+		return true;
+	case 14:
+		if (!msg_unpack_check(g, &m.check))
+			return false;
+		msg_pack_check(b, MSG_CHECK, 1, &m.check);
+		return true;
+	default:
+		if (!msg_unpack_checked(g, &m.checked))
+			return false;
+		msg_pack_checked(b, 1, &m.checked);
 		return true;
 	}
 }
@@ -129,11 +141,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	in = str_make((const char *)data + 1, n - 1);
 	buf_init(&b, HANDOVER_MAX + HEADER);
-	if (data[0] % 14 == 13)
+	if (data[0] % 16 == 13)
 		handover(in, &b);
 	else {
 		cur_init(&g.body, in);
-		if (again(data[0] % 14, &g, &b))
+		if (again(data[0] % 16, &g, &b))
 			assert(str_eq(
 			    str_sub(buf_str(&b), HEADER, b.n - HEADER), in));
 	}

@@ -3,9 +3,10 @@
 #include "format/authres/authres.h"
 
 void
-forged_init(struct forged *f, struct str authserv_id)
+forged_init(struct forged *f, struct str authserv_id, struct str recipient)
 {
 	*f = (struct forged){ .authserv_id = authserv_id,
+		.recipient = recipient,
 		.state = FORGED_START,
 		.field = FORGED_PASS };
 	buf_init(&f->line, FORGED_MAX_NAME);
@@ -44,8 +45,9 @@ kind_of(struct str line)
 		return FORGED_PASS; /* no field */
 	if (str_eq_nocase(name, STR("Authentication-Results")))
 		return is_cut ? FORGED_DROP : FORGED_HOLD;
+	if (str_eq_nocase(name, STR("Delivered-To")))
+		return is_cut ? FORGED_DROP : FORGED_DELIVERED;
 	if (str_eq_nocase(name, STR("Return-Path")) ||
-	    str_eq_nocase(name, STR("Delivered-To")) ||
 	    str_starts_nocase(name, STR("X-Quire-")))
 		return FORGED_DROP;
 	return FORGED_PASS;
@@ -55,16 +57,20 @@ kind_of(struct str line)
 static void
 settle(struct forged *f, struct buf *out)
 {
-	struct str field = buf_str(&f->held);
-	size_t colon = str_find(field, ':');
+	struct str field = buf_str(&f->held), value;
 
-	if (f->field != FORGED_HOLD)
-		return;
-	if (f->held.full ||
-	    authres_claims(str_sub(field, colon + 1, field.n), f->authserv_id))
+	value = str_sub(field, str_find(field, ':') + 1, field.n);
+	if (f->field == FORGED_HOLD) {
+		if (f->held.full || authres_claims(value, f->authserv_id))
+			f->n++;
+		else
+			buf_put(out, field);
+	} else if (f->field == FORGED_DELIVERED) {
 		f->n++;
-	else
-		buf_put(out, field);
+		if (f->recipient.n > 0 &&
+		    str_eq_nocase(str_trim(value), f->recipient))
+			f->is_loop = true;
+	}
 	buf_clear(&f->held);
 }
 
@@ -73,7 +79,7 @@ put(struct forged *f, struct str s, struct buf *out)
 {
 	if (f->state == FORGED_PASS || f->state == FORGED_BODY)
 		buf_put(out, s);
-	else if (f->state == FORGED_HOLD)
+	else if (f->state == FORGED_HOLD || f->state == FORGED_DELIVERED)
 		buf_put(&f->held, s);
 }
 

@@ -7,13 +7,14 @@
  * ourselves. So these go: Authentication-Results with our authserv-id, or
  * with one that cannot be read; Return-Path (RFC 5321, 4.4) and Delivered-To,
  * which are the last server's to write; everything that begins with X-Quire-.
- * All else passes octet by octet, the body as well.
+ * All else passes octet by octet, the body as well. A Delivered-To that names
+ * the recipient at hand says that the message was here before: a loop.
  *
  * A stream filter; memory is bounded by FORGED_MAX_FIELD. The header ends at
  * the first empty line, wherever a reader may think it does: lines that are
- * no fields pass. A field is known by its first line, so only
- * Authentication-Results is held back until its end; one longer than
- * FORGED_MAX_FIELD goes, whoever it claims to be of.
+ * no fields pass. A field is known by its first line; only those whose value
+ * matters are held back until their end. An Authentication-Results longer
+ * than FORGED_MAX_FIELD goes, whoever it claims to be of.
  */
 #ifndef FORGED_H
 #define FORGED_H
@@ -30,20 +31,22 @@ enum forged_state {
 	FORGED_START, /* of a line of the header */
 	FORGED_PASS,  /* in a line that passes */
 	FORGED_DROP,
-	FORGED_HOLD, /* in a line of Authentication-Results */
+	FORGED_HOLD,	  /* in a line of Authentication-Results */
+	FORGED_DELIVERED, /* of Delivered-To */
 	FORGED_BODY,
 };
 
 struct forged {
-	struct str authserv_id;
+	struct str authserv_id, recipient;
 	enum forged_state state, field; /* field: what its last line was */
 	struct buf line;		/* its beginning, until it is known */
-	struct buf held;		/* Authentication-Results so far */
-	unsigned n;			/* fields taken out */
+	struct buf held; /* the field so far, if its value matters */
+	unsigned n;	 /* fields taken out */
+	bool is_loop;	 /* it was delivered to the recipient before */
 };
 
-/* The id is borrowed. */
-void forged_init(struct forged *, struct str authserv_id);
+/* Both are borrowed; the recipient as local@domain, or empty. */
+void forged_init(struct forged *, struct str authserv_id, struct str recipient);
 void forged_release(struct forged *);
 /* What passes is appended to out: at most in.n and what was held back. */
 void forged_push(struct forged *, struct str in, struct buf *out);

@@ -254,8 +254,10 @@ msg_pack_deliver(struct buf *b, uint32_t id, const struct msg_deliver *m)
 	pack_blob(b, m->sid);
 	pack_blob(b, m->header);
 	pack_u64(b, m->size);
-	pack_blob(b, m->mailbox);
+	pack_blob(b, m->rejects);
+	pack_blob(b, m->refusal);
 	pack_u64(b, m->token);
+	pack_u8(b, m->at_once);
 	pack_u8(b, m->is_retry);
 }
 
@@ -266,15 +268,17 @@ msg_unpack_deliver(struct ipc_msg *g, struct msg_deliver *m)
 
 	return cur_blob(c, &m->sender) && cur_blob(c, &m->recipient) &&
 	       cur_blob(c, &m->sid) && cur_blob(c, &m->header) &&
-	       cur_u64(c, &m->size) && cur_blob(c, &m->mailbox) &&
-	       cur_u64(c, &m->token) && take_bool(c, &m->is_retry) &&
+	       cur_u64(c, &m->size) && cur_blob(c, &m->rejects) &&
+	       cur_blob(c, &m->refusal) && cur_u64(c, &m->token) &&
+	       take_bool(c, &m->at_once) && take_bool(c, &m->is_retry) &&
 	       cur_done(c);
 }
 
 void
-msg_pack_delivered(struct buf *b, uint32_t id, const struct msg_delivered *m)
+msg_pack_delivered(
+    struct buf *b, uint16_t type, uint32_t id, const struct msg_delivered *m)
 {
-	ipc_begin(b, MSG_DELIVERED, id);
+	ipc_begin(b, type, id);
 	pack_u16(b, m->code);
 	pack_blob(b, m->enhanced);
 	pack_blob(b, m->text);

@@ -44,6 +44,9 @@ enum msg_type {
 	MSG_HASH_RESULT,
 	/* smtpd to mda and back */
 	MSG_DELIVER, /* descriptor: the message */
+	MSG_PREPARED,
+	MSG_COMMIT, /* file what was prepared with that id */
+	MSG_ABORT,  /* forget it; no answer */
 	MSG_DELIVERED,
 	/* smtpd to check and back */
 	MSG_CHECK,	  /* descriptor: the message */
@@ -182,19 +185,24 @@ struct msg_deliver {
 	struct str sender, recipient, sid;
 	struct str header;  /* trace header fields to put in front, CRLF */
 	uint64_t size;	    /* of the message in the descriptor */
-	struct str mailbox; /* empty: INBOX */
+	struct str rejects; /* mailbox for copies that are refused */
+	struct str refusal; /* why this one is; empty: it is to be delivered */
 	uint64_t token;	    /* the same when it is ordered again */
-	bool is_retry;	    /* its first deliverer died: look before filing */
+	/* false: write and sync it, answer PREPARED, wait for COMMIT or ABORT;
+	 * true: file it, answer DELIVERED */
+	bool at_once;
+	bool is_retry; /* its first deliverer died: look before filing */
 };
+/* PREPARED and DELIVERED */
 struct msg_delivered {
 	uint16_t code; /* 250, 4xx, 5xx */
 	struct str enhanced, text;
 };
-/* is_retry is the last octet: set it in a packed message so. */
+/* at_once and is_retry are the last octets: set them in a packed message. */
 void msg_pack_deliver(struct buf *, uint32_t id, const struct msg_deliver *);
 bool msg_unpack_deliver(struct ipc_msg *, struct msg_deliver *);
-void
-msg_pack_delivered(struct buf *, uint32_t id, const struct msg_delivered *);
+void msg_pack_delivered(
+    struct buf *, uint16_t type, uint32_t id, const struct msg_delivered *);
 bool msg_unpack_delivered(struct ipc_msg *, struct msg_delivered *);
 
 /* CHECK and its kin: who brings a message, and where from */

@@ -10,6 +10,7 @@
 #define T60  T10 T10 T10 T10 T10 T10
 
 static struct buf out;
+static bool is_loop;
 
 static void
 setup(void)
@@ -31,11 +32,12 @@ filter(struct str in, size_t n)
 	unsigned removed;
 
 	buf_clear(&out);
-	forged_init(&f, STR("mx.test"));
+	forged_init(&f, STR("mx.test"), STR("me@here.test"));
 	for (; in.n > 0; in = str_sub(in, n, in.n))
 		forged_push(&f, str_sub(in, 0, n), &out);
 	forged_finish(&f, &out);
 	removed = f.n;
+	is_loop = f.is_loop;
 	forged_release(&f);
 	return removed;
 }
@@ -127,6 +129,28 @@ START_TEST(too_long)
 }
 END_TEST
 
+static const struct {
+	const char *in;
+	bool is_loop;
+} loops[] = {
+	{ "Delivered-To: me@here.test\r\n" END, true },
+	{ "delivered-to:\r\n\tME@here.TEST \r\n" END, true },
+	{ "Delivered-To: me@here.test", true },
+	{ "Delivered-To: you@here.test\r\n" END, false },
+	{ "Delivered-To: me@here.test.example\r\n" END, false },
+	{ "\r\nDelivered-To: me@here.test\r\n", false },
+	{ "X: Delivered-To: me@here.test\r\n" END, false },
+};
+
+START_TEST(loop)
+{
+	filter(str_from(loops[_i].in), 1);
+	ck_assert_msg(is_loop == loops[_i].is_loop, "%s", loops[_i].in);
+	filter(str_from(loops[_i].in), 1000);
+	ck_assert(is_loop == loops[_i].is_loop);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -137,6 +161,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, table, 0, N(cases));
 	tcase_add_test(t, too_long);
+	tcase_add_loop_test(t, loop, 0, N(loops));
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
