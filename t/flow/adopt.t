@@ -1,7 +1,8 @@
 #!/bin/sh
 # Trees written by Debian's Dovecot, opened by Quire: UIDVALIDITY, UIDs,
 # flags, keywords, dates and bodies are the same, also when Dovecot has kept
-# the bodies compressed.
+# the bodies compressed; and clients that come back, mbsync and one with
+# QRESYNC, load nothing again.
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
 . "$SRCDIR/t/lib/dovecot.sh"
@@ -22,7 +23,7 @@ look() {
 	before=$(state "$T/$1/Maildir")
 	like "$1: quire adopt --dry-run tells" \
 	    "$(as quire adopt --dry-run --maildir "$T/$1/Maildir")" \
-	    'INBOX kind=dovecot-3 messages=10 .*uids-kept=10 uids-new=0 .*keywords=4'
+	    'INBOX kind=dovecot-3 messages=9 .*uids-kept=9 uids-new=0 .*keywords=4'
 	like "$1: also in JSON" "$(as quire adopt --dry-run --json \
 	    --maildir "$T/$1/Maildir" | /usr/bin/python3 -c \
 	    'import json, sys; print(json.load(sys.stdin)["problems"])')" '^0$'
@@ -32,12 +33,86 @@ look() {
 	is "$1: and nothing is written" "$(state "$T/$1/Maildir")" "$before"
 }
 
+# client VERB PORT USER ARG..: as in wayback.t
+client() { as /usr/bin/python3 "$T/wayback.py" "$@"; }
+
+# sync CASE PORT USER: mbsync, into CASE/near
+sync() {
+	as mkdir -p "$T/$1/near"
+	cat >"$T/$1/mbsyncrc" <<C
+IMAPAccount host
+Host 127.0.0.1
+Port $2
+User $3
+Pass quirequire
+SSLType None
+AuthMechs LOGIN
+
+IMAPStore far
+Account host
+
+MaildirStore near
+Path $T/$1/near/
+Inbox $T/$1/near/INBOX
+SubFolders Verbatim
+
+Channel all
+Far :far:
+Near :near:
+Patterns *
+Create Near
+Expunge Near
+Sync All
+SyncState *
+C
+	chmod 644 "$T/$1/mbsyncrc"
+	as mbsync -c "$T/$1/mbsyncrc" -q all
+}
+
+# near CASE: what mbsync has, by inode: a body loaded again is another file
+near() {
+	find "$T/$1/near" -type f \( -path '*/cur/*' -o -path '*/new/*' \) \
+	    -printf '%i %s %P\n' | sort
+}
+
+# while the clients are away
+meanwhile() {
+	for c in "STORE 2 +FLAGS (\\Flagged)" "STORE 4 +FLAGS (\\Deleted)" EXPUNGE; do
+		curl -s "imap://127.0.0.1:$((P + 1))/INBOX" -u quire:quirequire \
+		    -X "$c" >/dev/null
+	done
+}
+
+# come_back CASE: their state is of Dovecot, the server is Quire
+come_back() {
+	is "$1: a QRESYNC client loads nothing again and knows all" \
+	    "$(client resync "$IMAP" quire@localhost "$T/$1/qresync" INBOX)" \
+	    "loads nothing
+ghosts none
+wrong none"
+	command -v mbsync >/dev/null || return
+	near "$1" >"$T/$1/near.before"
+	is "$1: mbsync has had them" "$(grep -c . "$T/$1/near.before")" 20
+	ok "$1: mbsync goes on with its state" sync "$1" "$IMAP" quire@localhost
+	near "$1" >"$T/$1/near.after"
+	# names carry flags: the inode tells
+	is "$1: mbsync loads nothing again" "$(cut -d ' ' -f 1 \
+	    "$T/$1/near.after" | grep -vxF "$(cut -d ' ' -f 1 \
+	    "$T/$1/near.before")")" ""
+	is "$1: mbsync hears of one deleted" \
+	    "$(($(wc -l <"$T/$1/near.before") - $(wc -l <"$T/$1/near.after")))" 1
+	like "$1: and of a flag" "$(grep ' INBOX/cur/' "$T/$1/near.after")" ':2,F'
+}
+
 # adopt_dovecot CASE: fill by Dovecot, look with both
 adopt_dovecot() {
 	as mkdir -p "$T/$1/home"
 	dovecot_conf "$T/$1" "$T/$1/Maildir" "$((P + 1))"
 	ok "$1: Dovecot starts" dovecot_start "$T/$1"
 	ok "$1: Dovecot makes the tree" snapshot "$((P + 1))" quire fill
+	client state "$((P + 1))" quire "$T/$1/qresync" INBOX
+	sync "$1" "$((P + 1))" quire
+	meanwhile
 	snapshot "$((P + 1))" quire >"$T/$1/dovecot.txt"
 	dovecot_stop
 	look "$1"
@@ -57,6 +132,7 @@ adopt_dovecot() {
 	fi
 	like "$1: subscriptions came along" "$(curl -s "imap://127.0.0.1:$IMAP/" \
 	    -X 'LSUB "" *' -u quire@localhost:quirequire)" 'Archive/2024'
+	come_back "$1"
 }
 
 # first_octets CASE: of the files in its INBOX, in hex
