@@ -6,7 +6,7 @@
  *    UIDVALIDITY and special uses that outlive its name.
  * 2. Order of locks: account, then mailboxes by id.
  */
-#include "service/store/store_int.h"
+#include "service/store/layout_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -175,24 +175,6 @@ account_release_reserve(struct account *a)
 /* ---- life ---- */
 
 static int
-open_dirs(struct account *a, struct err *e)
-{
-	if (!a->opts.readonly &&
-	    (step_mkdir(a->rootfd, "quire") == -1 ||
-		step_mkdir(a->rootfd, "quire/acct") == -1 ||
-		step_mkdir(a->rootfd, "quire/acct/tmp") == -1 ||
-		step_mkdir(a->rootfd, "quire/acct/deleted") == -1))
-		return err_sys(e, "make quire/acct");
-	a->qfd = fs_open_dir(a->rootfd, "quire");
-	a->acctfd = fs_open_dir(a->rootfd, "quire/acct");
-	/* a look at a Maildir never adopted: there is none to open */
-	if ((a->qfd == -1 || a->acctfd == -1) &&
-	    !(a->opts.readonly && errno == ENOENT))
-		return err_sys(e, "open quire/acct");
-	return 0;
-}
-
-static int
 open_journal(struct account *a, struct err *e)
 {
 	struct err why = { 0 };
@@ -221,7 +203,10 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 	struct account *a = xcalloc(1, sizeof(*a));
 	const char *net;
 
-	*a = (struct account){ .opts = *opts, .qfd = -1, .acctfd = -1 };
+	*a = (struct account){ .opts = *opts,
+		.layout.is_fs = opts->is_fs,
+		.indexfd = -1,
+		.acctfd = -1 };
 	a->rootfd = fcntl(rootfd, F_DUPFD_CLOEXEC, 3);
 	journal_init(&a->j, JOURNAL_ACCOUNT, -1, opts->readonly);
 	tree_init(&a->tree);
@@ -230,7 +215,9 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 	    sizeof(a->hostname));
 	if (a->hostname[0] == '\0')
 		str_copy(STR("localhost"), a->hostname, sizeof(a->hostname));
-	if (a->rootfd == -1) {
+	if (opts->is_fs)
+		a->indexfd = fcntl(opts->indexfd, F_DUPFD_CLOEXEC, 3);
+	if (a->rootfd == -1 || (opts->is_fs && a->indexfd == -1)) {
 		err_sys(e, "duplicate descriptor");
 		goto fail;
 	}
@@ -241,7 +228,7 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 		    net);
 		goto fail;
 	}
-	if (open_dirs(a, e) == -1 || open_journal(a, e) == -1 ||
+	if (state_open_account(a, e) == -1 || open_journal(a, e) == -1 ||
 	    account_refresh(a, e) == -1)
 		goto fail;
 	if (!opts->readonly)
@@ -280,10 +267,11 @@ account_close(struct account **ap)
 	tree_release(&a->tree);
 	ops_release(&a->ops);
 	list_release(a);
+	walked_release(&a->walked);
 	if (a->rootfd != -1)
 		close(a->rootfd);
-	if (a->qfd != -1)
-		close(a->qfd);
+	if (a->indexfd != -1)
+		close(a->indexfd);
 	if (a->acctfd != -1)
 		close(a->acctfd);
 	free(a);
@@ -292,13 +280,11 @@ account_close(struct account **ap)
 int
 account_refresh(struct account *a, struct err *e)
 {
-	struct stat st;
 	int rc;
 
-	if (fstat(a->rootfd, &st) == -1)
-		return err_sys(e, "stat Maildir");
-	if (journal_is_quiet(&a->j) && stat_mtime(&st) == a->root_mtime &&
-	    a->tree.nmoving == 0 && a->tree.ndeleting == 0)
+	if (journal_is_quiet(&a->j) && a->root_mtime != 0 &&
+	    layout_stamp(a) == a->root_mtime && a->tree.nmoving == 0 &&
+	    a->tree.ndeleting == 0)
 		return 0;
 	if (follow(a, e) == -1)
 		return -1;
@@ -397,7 +383,7 @@ account_normalize(struct str in, char out[STORE_MAX_NAME + 1], const char **why)
 bool
 account_dir(const struct account *a, struct str name, char out[NAME_LEN + 1])
 {
-	return layout_dir(a->rootfd, a->is_utf8, name, out);
+	return layout_dir(&a->layout, a->rootfd, name, out);
 }
 
 /* ---- the list ---- */
@@ -610,21 +596,24 @@ account_open_by_id(struct account *a, const uint8_t id[16],
  * where it says and the directories are as it says.
  */
 static bool
-status_quick(struct account *a, const char *dir, struct mailbox_counts *c)
+status_quick(struct account *a, const struct node *node, const char *dir,
+    struct mailbox_counts *c)
 {
 	char raw[PUB_SIZE];
 	struct stat cur, new, journal;
 	struct pub pub;
-	int dirfd = fs_open_dir(a->rootfd, dir), fd = -1;
+	int dirfd = fs_open_dir(a->rootfd, dir), qfd, fd = -1;
 	bool ok = false;
 
 	if (dirfd == -1)
 		return false;
-	fd = fs_open_file(dirfd, "quire/pub", O_RDONLY, 0);
+	qfd = state_open(a, dirfd, node->id, false);
+	if (qfd != -1)
+		fd = fs_open_file(qfd, "pub", O_RDONLY, 0);
 	if (fd != -1 && fs_pread_all(fd, raw, PUB_SIZE, 0) == PUB_SIZE &&
 	    pub_unpack(raw, &pub) && fstatat(dirfd, "cur", &cur, 0) == 0 &&
 	    fstatat(dirfd, "new", &new, 0) == 0 &&
-	    fstatat(dirfd, "quire/journal", &journal, 0) == 0 &&
+	    fstatat(qfd, "journal", &journal, 0) == 0 &&
 	    pub.end == (uint64_t)journal.st_size &&
 	    pub.cur_mtime == stat_mtime(&cur) &&
 	    pub.new_mtime == stat_mtime(&new)) {
@@ -641,6 +630,8 @@ status_quick(struct account *a, const char *dir, struct mailbox_counts *c)
 	}
 	if (fd != -1)
 		close(fd);
+	if (qfd != -1)
+		close(qfd);
 	close(dirfd);
 	return ok;
 }
@@ -659,7 +650,7 @@ account_status(
 		return r;
 	if (!account_dir(a, str_from(node->name), dir))
 		return bad_name(e, "name too long");
-	if (status_quick(a, dir, c))
+	if (status_quick(a, node, dir, c))
 		return ACCOUNT_OK;
 	r = account_open_mailbox(a, name, false, &m, e);
 	if (r != ACCOUNT_OK)

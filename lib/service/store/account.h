@@ -56,6 +56,12 @@ struct account_opts {
 	const char *hostname; /* for Maildir names */
 	bool fast_sync;	      /* store.md 4.2 "fast"; default posix */
 	bool readonly;	      /* write nothing at all */
+	/*
+	 * LAYOUT=fs: mailboxes are directories in directories, and our own
+	 * files lie below indexfd, borrowed, which must be outside the root.
+	 */
+	bool is_fs;
+	int indexfd;
 	enum account_export exports;
 	/* Called with one line when something is worth a log entry; may be
 	 * NULL. Level: 0 error, 1 warning, 2 info. */

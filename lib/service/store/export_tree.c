@@ -66,7 +66,7 @@ name_order(const void *va, const void *vb)
 
 /* false: there is no such file */
 static bool
-names_read(int dirfd, struct names *out)
+names_read(const struct account *a, int dirfd, struct names *out)
 {
 	char name[STORE_MAX_NAME + 1];
 	struct str text, line;
@@ -75,10 +75,10 @@ names_read(int dirfd, struct names *out)
 
 	*out = (struct names){ 0 };
 	buf_init(&b, SUBS_MAX);
-	ok = subs_read(dirfd, SUBS, &b);
+	ok = subs_read(&a->layout, dirfd, SUBS, &b);
 	for (text = buf_str(&b); ok && text.n > 0;) {
 		str_cut(&text, '\n', &line);
-		if (!subs_name(line, false, name))
+		if (!subs_name(&a->layout, line, false, name))
 			continue;
 		out->v = xreallocarray(out->v, out->n + 1, sizeof(*out->v));
 		out->v[out->n++] = xstrdup(name);
@@ -131,8 +131,8 @@ subscriptions_import(struct account *a, struct err *e)
 	struct names base = { 0 }, theirs = { 0 };
 	int rc = 0;
 
-	if (a->exports && names_read(a->acctfd, &base) &&
-	    names_read(a->rootfd, &theirs)) {
+	if (a->exports && names_read(a, a->acctfd, &base) &&
+	    names_read(a, a->rootfd, &theirs)) {
 		pack_differing(a, OP_SUB, &theirs, &base);
 		pack_differing(a, OP_UNSUB, &base, &theirs);
 		rc = account_append(a, true, e);
@@ -160,7 +160,7 @@ names_are_right(const struct account *a, const struct names *l)
 static void
 put_subscriptions(const struct account *a, struct buf *b, bool is_v1)
 {
-	char dir[NAME_LEN + 1], *at;
+	char dir[NAME_LEN + 1], *at, sep = a->layout.is_fs ? '/' : '.';
 	size_t i;
 
 	if (!is_v1)
@@ -174,9 +174,9 @@ put_subscriptions(const struct account *a, struct buf *b, bool is_v1)
 		}
 		if (!account_dir(a, name, dir))
 			continue;
-		for (at = dir; !is_v1 && (at = strchr(at + 1, '.')) != NULL;)
+		for (at = dir; !is_v1 && (at = strchr(at + 1, sep)) != NULL;)
 			*at = '\t';
-		buf_puts(b, dir + 1);
+		buf_puts(b, a->layout.is_fs ? dir : dir + 1);
 		buf_putc(b, '\n');
 	}
 }
@@ -224,7 +224,7 @@ export_subscriptions(struct account *a, unsigned how, struct err *e)
 	is_v1 =
 	    rc == 0 && now.n > 0 && !str_starts(buf_str(&now), STR("V\t2\n"));
 	put_subscriptions(a, &want, is_v1);
-	if (rc == 0 && names_read(a->rootfd, &theirs)) {
+	if (rc == 0 && names_read(a, a->rootfd, &theirs)) {
 		rc = names_are_right(a, &theirs) ? 0 : -1;
 		names_release(&theirs);
 	}
@@ -317,18 +317,20 @@ export_folder(
 	struct mailbox *m = NULL;
 	char dir[NAME_LEN + 1];
 	struct stat st;
-	int fd, rc = 0;
+	int fd, qfd, rc = 0;
 
 	if (!account_dir(a, str_from(node->name), dir) ||
 	    (fd = fs_open_dir(a->rootfd, dir)) == -1)
 		return 0;
 	if (fstatat(fd, UIDLIST, &st, AT_SYMLINK_NOFOLLOW) == -1 &&
 	    errno == ENOENT) {
-		if (fstatat(fd, "quire/journal", &st, AT_SYMLINK_NOFOLLOW) ==
-		    -1)
+		qfd = state_open(a, fd, node->id, false);
+		if (fstatat(qfd, "journal", &st, AT_SYMLINK_NOFOLLOW) == -1)
 			rc = write_empty_list(fd, node, how, e);
 		else if ((rc = account_open_by_id(a, node->id, &m, e)) == 0)
 			mailbox_close(&m); /* exports */
+		if (qfd != -1)
+			close(qfd);
 	}
 	close(fd);
 	return rc;

@@ -10,7 +10,7 @@
  *    directories after; account_recover() goes on where somebody stopped.
  * 4. A folder that somebody moved is known by the id in its journal.
  */
-#include "service/store/store_int.h"
+#include "service/store/layout_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,19 +21,6 @@
 #include "base/pack.h"
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
-
-static void
-hex_id(const uint8_t id[16], char out[33])
-{
-	static const char hex[] = "0123456789abcdef";
-	int i;
-
-	for (i = 0; i < 16; i++) {
-		out[2 * i] = hex[id[i] >> 4];
-		out[2 * i + 1] = hex[id[i] & 15];
-	}
-	out[32] = '\0';
-}
 
 static enum account_result
 normalize(struct str in, char out[STORE_MAX_NAME + 1], struct err *e)
@@ -84,7 +71,11 @@ folder_unmake(struct account *a, const uint8_t id[16], const char *dir)
 	size_t i;
 	int fd;
 
-	hex_id(id, tmp + strlen(tmp));
+	if (a->layout.is_fs) {
+		nested_unmake(a, dir);
+		return;
+	}
+	state_hex(id, tmp + strlen(tmp));
 	if (step_rename(a->rootfd, dir, a->rootfd, tmp) == -1 ||
 	    (fd = fs_open_dir(a->rootfd, tmp)) == -1)
 		return;
@@ -102,7 +93,9 @@ folder_make(
 	char tmp[64] = "quire/acct/tmp/";
 	int fd, rc;
 
-	hex_id(id, tmp + strlen(tmp));
+	if (a->layout.is_fs)
+		return nested_make(a, dir, e);
+	state_hex(id, tmp + strlen(tmp));
 	if (step_mkdir(a->rootfd, tmp) == -1 ||
 	    (fd = fs_open_dir(a->rootfd, tmp)) == -1)
 		return err_sys(e, "make folder");
@@ -137,7 +130,7 @@ create_one(struct account *a, struct str name, unsigned use, struct err *e)
 	node.uidvalidity = account_next_uidvalidity(a);
 	node.name = str_dup(name);
 	/* a folder of that name left by a stopped CREATE is as good */
-	was_there = dir_exists(a, dir);
+	was_there = layout_is_maildir(a->rootfd, dir);
 	rc = was_there ? 0 : folder_make(a, node.id, dir, e);
 	if (rc == 0) {
 		op_mbox_pack(&a->ops, &node);
@@ -209,11 +202,9 @@ begin(struct account *a, struct err *e)
 static void
 end(struct account *a)
 {
-	struct stat st;
-
 	ops_clear(&a->ops);
-	if (fstat(a->rootfd, &st) == 0)
-		a->root_mtime = stat_mtime(&st);
+	/* of nested directories the next look makes a new one */
+	a->root_mtime = a->layout.is_fs ? 0 : layout_stamp(a);
 	account_unlock(a);
 }
 
@@ -252,21 +243,37 @@ say_gone(struct account *a, const struct node *node, int dirfd)
 	mailbox_close(&m);
 }
 
+/* Maildir++: the directory as it is. */
+static int
+bury_folder(
+    struct account *a, const char *dir, const uint8_t id[16], struct err *e)
+{
+	char to[64] = "quire/acct/deleted/";
+
+	state_hex(id, to + strlen(to));
+	if ((step_rename(a->rootfd, dir, a->rootfd, to) == -1 &&
+		errno != ENOENT) ||
+	    step_sync(a->rootfd) == -1)
+		return err_sys(e, "delete folder %s", dir);
+	return 0;
+}
+
 static int
 finish_delete(struct account *a, const struct node *node, struct err *e)
 {
-	char dir[NAME_LEN + 1], to[64] = "quire/acct/deleted/";
+	char dir[NAME_LEN + 1];
 	int fd;
 
-	hex_id(node->id, to + strlen(to));
 	if (account_dir(a, str_from(node->name), dir) &&
 	    tree_find(&a->tree, str_from(node->name)) == NULL &&
 	    (fd = fs_open_dir(a->rootfd, dir)) != -1) {
-		say_gone(a, node, fd);
-		if ((step_rename(a->rootfd, dir, a->rootfd, to) == -1 &&
-			errno != ENOENT) ||
-		    step_sync(a->rootfd) == -1)
-			return err_sys(e, "delete folder %s", dir);
+		if (layout_is_maildir(a->rootfd, dir))
+			say_gone(a, node, fd);
+		else
+			close(fd);
+		if ((a->layout.is_fs ? nested_bury(a, dir, node->id, e) :
+				       bury_folder(a, dir, node->id, e)) == -1)
+			return -1;
 		maildirsize_recount(a);
 	}
 	op_begin(&a->ops, OP_MBOXGONE, 0);
@@ -371,6 +378,18 @@ check_rename(struct account *a, struct str from, struct str to, struct err *e)
 }
 
 static int
+move_folder(struct account *a, const char *from, const char *to, struct err *e)
+{
+	if (a->layout.is_fs)
+		return nested_move(a, from, to, e);
+	/* ENOENT: done before the stop. EEXIST: others were there. */
+	if (step_rename(a->rootfd, from, a->rootfd, to) == -1 &&
+	    errno != ENOENT && errno != EEXIST)
+		return err_sys(e, "rename folder %s", from);
+	return 0;
+}
+
+static int
 finish_renames(struct account *a, struct err *e)
 {
 	char from[NAME_LEN + 1], to[NAME_LEN + 1];
@@ -379,13 +398,10 @@ finish_renames(struct account *a, struct err *e)
 	for (i = 0; i < a->tree.nmoving; i++) {
 		const struct moving *mv = &a->tree.moving[i];
 
-		if (!account_dir(a, str_from(mv->from), from) ||
-		    !account_dir(a, str_from(mv->to), to))
-			continue;
-		/* ENOENT: done before the stop. EEXIST: others were there. */
-		if (step_rename(a->rootfd, from, a->rootfd, to) == -1 &&
-		    errno != ENOENT && errno != EEXIST)
-			return err_sys(e, "rename folder %s", from);
+		if (account_dir(a, str_from(mv->from), from) &&
+		    account_dir(a, str_from(mv->to), to) &&
+		    move_folder(a, from, to, e) == -1)
+			return -1;
 	}
 	if (step_sync(a->rootfd) == -1)
 		return err_sys(e, "sync Maildir");
@@ -539,140 +555,61 @@ account_recover(struct account *a, struct err *e)
 
 /* ---- what others made ---- */
 
-struct found { /* a folder on disk */
-	char *name;
-	bool has_id;
-	uint8_t id[16];
-	uint32_t uidvalidity;
-};
-
-static bool
-read_id(struct account *a, const char *dir, struct found *f)
-{
-	struct journal j;
-	char head[JOURNAL_HEAD], path[NAME_LEN + 16];
-	struct buf b;
-	bool ok;
-
-	buf_init(&b, sizeof(path));
-	buf_puts(&b, dir);
-	buf_puts(&b, "/quire/journal");
-	ok = str_copy(buf_str(&b), path, sizeof(path));
-	buf_release(&b);
-	journal_init(&j, JOURNAL_MAILBOX, -1, true);
-	j.fd = ok ? fs_open_file(a->rootfd, path, O_RDONLY, 0) : -1;
-	ok = j.fd != -1 &&
-	     journal_pread(&j, head, sizeof(head), 0) == JOURNAL_HEAD &&
-	     journal_head_unpack(head, &j);
-	if (ok) {
-		memcpy(f->id, j.mailboxid, 16);
-		f->uidvalidity = j.uidvalidity;
-	}
-	journal_release(&j);
-	return ok;
-}
-
-/* A copied folder has the id of another: it starts a life of its own. */
-static void
-forget_id(struct account *a, const char *dir)
-{
-	int fd = a->opts.readonly ? -1 : fs_open_dir(a->rootfd, dir), qfd;
-
-	if (fd == -1)
-		return;
-	qfd = fs_open_dir(fd, "quire");
-	if (qfd != -1) {
-		step_replace(qfd, "journal", "journal.copied");
-		close(qfd);
-	}
-	close(fd);
-}
-
 static void
 adopt_folder(struct account *a, struct str name, const char *dir)
 {
 	struct node node = { 0 }, *known;
-	struct found f = { 0 };
 	char old[NAME_LEN + 1];
-	bool has_id = read_id(a, dir, &f);
+	bool has_id = state_read_id(a, dir, node.id, &node.uidvalidity);
 
-	known = has_id ? tree_find_id(&a->tree, f.id) : NULL;
+	known = has_id ? tree_find_id(&a->tree, node.id) : NULL;
 	if (known != NULL && account_dir(a, str_from(known->name), old) &&
-	    !dir_exists(a, old)) {
+	    !layout_is_maildir(a->rootfd, old)) {
 		op_begin(&a->ops, OP_MBOXNAME, 0);
-		op_bytes(&a->ops, str_make((const char *)f.id, 16));
+		op_bytes(&a->ops, str_make((const char *)node.id, 16));
 		op_bytes(&a->ops, name);
 		op_end(&a->ops);
 		return;
 	}
+	/* a copied folder starts a life of its own */
 	if (known != NULL)
-		forget_id(a, dir);
-	node.name = str_dup(name);
-	if (has_id && known == NULL) {
-		memcpy(node.id, f.id, 16);
-		node.uidvalidity = f.uidvalidity;
-	} else
+		state_forget(a, dir);
+	if (!has_id || known != NULL)
 		found_identify(a, dir, &node);
+	node.name = str_dup(name);
 	op_mbox_pack(&a->ops, &node);
 	free(node.name);
 }
 
-static bool
-is_maildir(struct account *a, const char *dir)
-{
-	struct stat st;
-	int fd = fs_open_dir(a->rootfd, dir);
-	bool ok;
+struct look {
+	struct account *a;
+	struct layout_census census;
+	size_t nfound;
+};
 
-	if (fd == -1)
-		return false;
-	ok = fstatat(fd, "cur", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	     S_ISDIR(st.st_mode);
-	close(fd);
-	return ok;
-}
-
-/* One pass over the root: what is there and not in the tree. */
+/* Only what we would write again: a name must lead back. */
 static int
-find_new(struct account *a, size_t *nfound, struct err *e)
+look_at(void *arg, const char *dir, struct err *e)
 {
-	int fd = fs_open_dir(a->rootfd, ".");
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
-	struct dirent *de;
+	struct look *l = arg;
+	struct account *a = l->a;
 	char norm[STORE_MAX_NAME + 1];
-	struct layout_census census = { 0 };
 	const char *why;
 	struct buf name;
 	int rc = 0;
 
-	if (d == NULL) {
-		err_sys(e, "read Maildir");
-		if (fd != -1)
-			close(fd);
-		return -1;
-	}
 	buf_init(&name, 4 * STORE_MAX_NAME);
-	while (rc == 0 && (errno = 0, de = readdir(d)) != NULL) {
-		buf_clear(&name);
-		if (!folder_from_dir(str_from(de->d_name), &name) ||
-		    !account_normalize(buf_str(&name), norm, &why) ||
-		    folder_is_inbox(str_from(norm)))
-			continue;
-		/* only what we would write again: a name must lead back */
-		if (!is_maildir(a, de->d_name))
-			continue;
-		(*nfound)++;
-		layout_count(&census, de->d_name);
-		if (tree_find(&a->tree, str_from(norm)) != NULL)
-			continue;
-		adopt_folder(a, str_from(norm), de->d_name);
-		rc = account_append(a, false, e);
+	if (layout_name(&a->layout, str_from(dir), &name) &&
+	    account_normalize(buf_str(&name), norm, &why) &&
+	    !folder_is_inbox(str_from(norm))) {
+		l->nfound++;
+		layout_count(&l->census, dir);
+		if (tree_find(&a->tree, str_from(norm)) == NULL) {
+			adopt_folder(a, str_from(norm), dir);
+			rc = account_append(a, false, e);
+		}
 	}
-	if (rc == 0 && errno != 0)
-		rc = err_sys(e, "read Maildir");
-	a->is_utf8 = census.utf8 > census.mutf7;
 	buf_release(&name);
-	closedir(d);
 	return rc;
 }
 
@@ -687,7 +624,7 @@ find_gone(struct account *a, struct err *e)
 
 		if (folder_is_inbox(str_from(node->name)) ||
 		    !account_dir(a, str_from(node->name), dir) ||
-		    is_maildir(a, dir) || errno != ENOENT)
+		    layout_is_maildir(a->rootfd, dir) || errno != ENOENT)
 			continue;
 		gone++;
 		op_begin(&a->ops, OP_MBOXGONE, 0);
@@ -700,21 +637,20 @@ find_gone(struct account *a, struct err *e)
 int
 account_scan(struct account *a, struct err *e)
 {
-	struct stat st;
-	size_t nfound = 0;
+	struct look l = { .a = a };
 
-	if (fstat(a->rootfd, &st) == -1)
-		return err_sys(e, "stat Maildir");
-	if (stat_mtime(&st) == a->root_mtime)
+	if (a->root_mtime != 0 && layout_stamp(a) == a->root_mtime)
 		return 0;
-	if (find_new(a, &nfound, e) == -1)
+	if (layout_each(a, look_at, &l, e) == -1) {
+		a->root_mtime = 0;
 		return -1;
+	}
+	a->layout.is_utf8 = l.census.utf8 > l.census.mutf7;
 	/* an empty listing is an unmounted disk rather than a user's will */
-	if (nfound == 0 && a->tree.n > 4)
+	if (l.nfound == 0 && a->tree.n > 4)
 		account_log(a, 0, "store.massloss",
 		    "all folders are gone: nothing is forgotten");
 	else if (find_gone(a, e) == -1)
 		return -1;
-	a->root_mtime = stat_mtime(&st);
 	return 0;
 }

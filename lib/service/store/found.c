@@ -2,7 +2,7 @@
  * found - the first open of an account: the folders there are, or the ones
  * everybody needs.
  */
-#include "service/store/store_int.h"
+#include "service/store/layout_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +63,7 @@ found_identify(struct account *a, const char *dir, struct node *node)
 }
 
 static bool
-has_entries(struct account *a, const char *path, bool folders)
+has_messages(struct account *a, const char *path)
 {
 	int fd = fs_open_dir(a->rootfd, path);
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
@@ -76,21 +76,29 @@ has_entries(struct account *a, const char *path, bool folders)
 		return false;
 	}
 	while (!found && (de = readdir(d)) != NULL)
-		found = folders ?
-			    de->d_name[0] == '.' && de->d_name[1] != '.' &&
-				de->d_name[1] != '\0' :
-			    de->d_name[0] != '.';
+		found = de->d_name[0] != '.';
 	closedir(d);
 	return found;
+}
+
+static int
+count_one(void *arg, const char *dir, struct err *e)
+{
+	(void)dir, (void)e;
+	++*(size_t *)arg;
+	return 0;
 }
 
 static bool
 is_new(struct account *a)
 {
 	struct stat st;
+	size_t n = 0;
+	bool has_folders = layout_each(a, count_one, &n, NULL) == -1 || n > 0;
 
-	return !has_entries(a, "cur", false) && !has_entries(a, "new", false) &&
-	       !has_entries(a, ".", true) &&
+	a->root_mtime = 0;
+	return !has_folders && !has_messages(a, "cur") &&
+	       !has_messages(a, "new") &&
 	       fstatat(a->rootfd, "dovecot-uidlist", &st, 0) == -1 &&
 	       fstatat(a->rootfd, "courierimapuiddb", &st, 0) == -1;
 }
@@ -119,7 +127,8 @@ found_new(struct account *a, struct err *e)
 /* ---- subscriptions of others ---- */
 
 bool
-subs_name(struct str line, bool is_courier, char out[STORE_MAX_NAME + 1])
+subs_name(const struct layout *l, struct str line, bool is_courier,
+    char out[STORE_MAX_NAME + 1])
 {
 	const char *why;
 	struct buf dir, name;
@@ -132,9 +141,10 @@ subs_name(struct str line, bool is_courier, char out[STORE_MAX_NAME + 1])
 		return false;
 	buf_init(&dir, 2 * STORE_MAX_NAME);
 	buf_init(&name, 4 * STORE_MAX_NAME);
-	buf_putc(&dir, '.');
+	if (!l->is_fs)
+		buf_putc(&dir, '.');
 	buf_put(&dir, line);
-	ok = folder_from_dir(buf_str(&dir), &name) &&
+	ok = layout_name(l, buf_str(&dir), &name) &&
 	     account_normalize(buf_str(&name), out, &why);
 	buf_release(&dir);
 	buf_release(&name);
@@ -142,7 +152,7 @@ subs_name(struct str line, bool is_courier, char out[STORE_MAX_NAME + 1])
 }
 
 bool
-subs_read(int rootfd, const char *file, struct buf *b)
+subs_read(const struct layout *l, int rootfd, const char *file, struct buf *b)
 {
 	size_t i;
 
@@ -153,7 +163,7 @@ subs_read(int rootfd, const char *file, struct buf *b)
 		buf_consume(b, 4);
 		for (i = 0; i < b->n; i++)
 			if (b->p[i] == '\t')
-				b->p[i] = '.';
+				b->p[i] = l->is_fs ? '/' : '.';
 	}
 	return true;
 }
@@ -167,10 +177,10 @@ subscribe_file(struct account *a, const char *file, bool is_courier)
 	bool ok;
 
 	buf_init(&b, SUBS_MAX);
-	ok = subs_read(a->rootfd, file, &b);
+	ok = subs_read(&a->layout, a->rootfd, file, &b);
 	for (text = buf_str(&b); ok && text.n > 0;) {
 		str_cut(&text, '\n', &line);
-		if (subs_name(line, is_courier, name))
+		if (subs_name(&a->layout, line, is_courier, name))
 			pack_sub(&a->ops, str_from(name));
 	}
 	buf_release(&b);

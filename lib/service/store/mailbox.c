@@ -29,19 +29,18 @@ mailbox_log(struct mailbox *m, int level, const char *event, const char *text)
 /* ---- life ---- */
 
 static int
-open_fds(struct mailbox *m, struct err *e)
+open_fds(struct mailbox *m, const uint8_t mailboxid[16], struct err *e)
 {
 	bool make = !m->j.readonly;
 
 	if (make && (step_mkdir(m->dirfd, "tmp") == -1 ||
 			step_mkdir(m->dirfd, "new") == -1 ||
-			step_mkdir(m->dirfd, "cur") == -1 ||
-			step_mkdir(m->dirfd, "quire") == -1))
+			step_mkdir(m->dirfd, "cur") == -1))
 		return err_sys(e, "make Maildir");
 	m->curfd = fs_open_dir(m->dirfd, "cur");
 	m->newfd = fs_open_dir(m->dirfd, "new");
 	m->tmpfd = fs_open_dir(m->dirfd, "tmp");
-	m->qfd = fs_open_dir(m->dirfd, "quire");
+	m->qfd = state_open(m->account, m->dirfd, mailboxid, make);
 	/* one never adopted may lack all but cur/, and then nothing is made */
 	if (m->curfd == -1 ||
 	    (make && (m->newfd == -1 || m->tmpfd == -1 || m->qfd == -1)))
@@ -138,7 +137,7 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 	ranges_init(&m->recent, 1 << 20);
 	ranges_init(&m->measured, 1 << 20);
 	journal_init(&m->j, JOURNAL_MAILBOX, -1, ro);
-	rc = open_fds(m, e);
+	rc = open_fds(m, mailboxid, e);
 	if (rc == 0) {
 		m->j.dirfd = m->qfd;
 		rc = load_or_adopt(m, uidvalidity, mailboxid, e);

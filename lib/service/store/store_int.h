@@ -652,18 +652,30 @@ bool tree_is_subscribed(const struct tree *, struct str name);
 bool name_is_below(struct str name, struct str parent);
 void op_mbox_pack(struct ops *, const struct node *);
 
+struct layout {	      /* where mailboxes lie (layout.c) */
+	bool is_fs;   /* directories in directories; else Maildir++ */
+	bool is_utf8; /* new folders get their names so */
+};
+
+struct walked { /* directories of LAYOUT=fs, as last seen */
+	char **v;
+	size_t n, cap;
+};
+
 struct account {
-	int rootfd, qfd, acctfd;
+	int rootfd, acctfd;
+	int indexfd; /* of LAYOUT=fs */
 	struct account_opts opts;
 	char hostname[65];
 	struct journal j;
 	struct tree tree;
 	struct ops ops;
-	uint64_t root_mtime; /* at the last look */
+	uint64_t root_mtime; /* layout_stamp() at the last look */
 	struct mailbox_info *list;
 	size_t nlist;
 	bool list_ok;
-	bool is_utf8;	      /* new folders get their names so */
+	struct layout layout;
+	struct walked walked;
 	bool exports;	      /* keeps Dovecot's files up to date */
 	bool is_tree_changed; /* since they were written */
 	struct owed {	      /* lines of maildirsize (maildirsize.c) */
@@ -692,18 +704,18 @@ uint32_t account_next_uidvalidity(struct account *);
 bool
 account_dir(const struct account *, struct str name, char out[NAME_LEN + 1]);
 
-/* ---- layout.c: where mailboxes lie ---- */
+/* ---- layout.c, state.c (layout_int.h has the rest) ---- */
 /*
  * The same. A folder is where it is, in modified UTF-7 or UTF-8; one that is
- * not there would be made in UTF-8 if is_utf8.
+ * not there would be made in UTF-8 if l->is_utf8.
  */
-bool
-layout_dir(int rootfd, bool is_utf8, struct str name, char out[NAME_LEN + 1]);
-/* A listing of the root: what its names are written in. */
-struct layout_census {
-	size_t utf8, mutf7;
-};
-void layout_count(struct layout_census *, const char *dir);
+bool layout_dir(
+    const struct layout *, int rootfd, struct str name, char out[NAME_LEN + 1]);
+/* What changes when others change the tree; 0: look. */
+uint64_t layout_stamp(const struct account *);
+/* The directory of the journal, made if need be. -1 with errno. */
+int state_open(
+    const struct account *, int dirfd, const uint8_t mailboxid[16], bool make);
 int account_load(struct account *, struct err *);
 /* A Maildir++ folder, durable under its name. */
 int folder_make(
@@ -712,12 +724,15 @@ int folder_make(
 void found_identify(struct account *, const char *dir, struct node *);
 /* First open of all: what the tree is to contain. */
 int account_adopt(struct account *, struct err *);
-/* subscriptions, courierimapsubscribed: the text with '.' between levels;
+/* subscriptions, courierimapsubscribed: the text with the
+ * layout's separator between levels;
  * false: there is none */
 #define SUBS_MAX (4u << 20)
-bool subs_read(int rootfd, const char *file, struct buf *);
+bool
+subs_read(const struct layout *, int rootfd, const char *file, struct buf *);
 /* A line of it: modified UTF-7 or UTF-8, with Courier below "INBOX." */
-bool subs_name(struct str line, bool is_courier, char out[STORE_MAX_NAME + 1]);
+bool subs_name(const struct layout *, struct str line, bool is_courier,
+    char out[STORE_MAX_NAME + 1]);
 /* The tree that would give, and nothing written. */
 int account_adopt_hidden(struct account *, struct err *);
 /* A mailbox by its id, for finishing a MOVE; *out NULL when unknown. */

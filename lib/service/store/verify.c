@@ -387,11 +387,12 @@ is_listed(struct verify *v, const struct node *node)
 static void
 check_node(struct verify *v, const struct tree *t, const struct node *node)
 {
+	const struct layout maildirpp = { .is_fs = false };
 	char dir[NAME_LEN + 1];
 	int fd = -1;
 
 	v->mailbox = str_from(node->name);
-	if (!layout_dir(v->rootfd, false, v->mailbox, dir))
+	if (!layout_dir(&maildirpp, v->rootfd, v->mailbox, dir))
 		verify_found(v, VERIFY_ERROR, "folder-name", 0, NULL,
 		    "has no form as a directory");
 	else if ((fd = fs_open_dir(v->rootfd, dir)) != -1) {

@@ -1,0 +1,327 @@
+/* LAYOUT=fs: mailboxes as directories in directories. */
+#include "t_store.h"
+
+#include "service/store/layout_int.h"
+
+static const char hello[] = "Subject: hello\r\n\r\nworld\r\n";
+static int indexfd = -1;
+
+/* The Maildir is M, our own files are in I. */
+static void
+setup(void)
+{
+	t_setup();
+	t_sh("mkdir M I");
+	indexfd = openat(t_rootfd, "I", O_RDONLY | O_DIRECTORY);
+	ck_assert_int_ne(indexfd, -1);
+}
+
+static void
+teardown(void)
+{
+	close(indexfd);
+	t_teardown();
+}
+
+static struct account *
+account(bool readonly)
+{
+	struct account_opts o = { .hostname = "h",
+		.readonly = readonly,
+		.is_fs = true,
+		.indexfd = indexfd };
+	int fd = openat(t_rootfd, "M", O_RDONLY | O_DIRECTORY);
+	struct account *a;
+	struct err e = { 0 };
+
+	if (account_open(&a, fd, &o, &e) == -1)
+		ck_abort_msg("account_open: %s", e.text);
+	close(fd);
+	return a;
+}
+
+static bool
+exists(struct account *a, const char *name)
+{
+	const struct mailbox_info *i;
+	struct err e;
+
+	ck_assert_int_eq(account_refresh(a, &e), 0);
+	i = account_find(a, str_from(name));
+	return i != NULL && i->exists;
+}
+
+static uint32_t
+count(struct account *a, const char *name)
+{
+	struct mailbox *m = t_mailbox(a, name);
+	uint32_t n;
+
+	t_sync(m, NULL);
+	n = mailbox_count(m);
+	mailbox_close(&m);
+	return n;
+}
+
+/* ---- names ---- */
+
+static const struct {
+	const char *name, *dir; /* dir NULL: there is none */
+	bool is_utf8;
+} names[] = {
+	{ "INBOX", ".", false },
+	{ "A", "A", false },
+	{ "A/b.c", "A/b.c", false },
+	{ ".A/.b", "&AC4-A/&AC4-b", false },
+	{ "a&b", "a&-b", false },
+	{ "a&b", "a&b", true },
+	{ "Entw\xc3\xbcrfe/x", "Entw&APw-rfe/x", false },
+	{ "Entw\xc3\xbcrfe/x", "Entw\xc3\xbcrfe/x", true },
+	{ "cur", NULL, false },
+	{ "A/tmp", NULL, false },
+	{ "A/new/x", NULL, false },
+	{ "A/news", "A/news", false },
+};
+
+START_TEST(name_forms)
+{
+	struct layout l = { .is_fs = true, .is_utf8 = names[_i].is_utf8 };
+	char dir[NAME_LEN + 1];
+	struct buf back;
+	bool ok = layout_dir(&l, t_rootfd, str_from(names[_i].name), dir);
+
+	ck_assert_int_eq(ok, names[_i].dir != NULL);
+	if (!ok)
+		return;
+	ck_assert_str_eq(dir, names[_i].dir);
+	if (strcmp(dir, ".") == 0)
+		return;
+	buf_init(&back, 4000);
+	ck_assert(layout_name(&l, str_from(dir), &back));
+	ck_assert_str_eq(buf_cstr(&back), names[_i].name);
+	buf_release(&back);
+}
+END_TEST
+
+static const char *const no_names[] = { "cur", "A/cur", "A//b", "/A", ".A",
+	"A/.b", "a\x01", "\xff\xfe", "" };
+
+START_TEST(no_name)
+{
+	struct layout l = { .is_fs = true };
+	struct buf b;
+
+	buf_init(&b, 4000);
+	ck_assert(!layout_name(&l, str_from(no_names[_i]), &b));
+	buf_release(&b);
+}
+END_TEST
+
+/* ---- adopting ---- */
+
+static void
+make_tree(void)
+{
+	t_sh("cd M && mkdir -p cur new tmp A/cur A/b.c/cur A/b.c/new "
+	     "plain/deep/cur 'Entw\xc3\xbcrfe/cur' .hidden/cur && "
+	     "printf '3 V9 N8\\n7 :1000.x\\n' >A/b.c/dovecot-uidlist && "
+	     "printf 'a: b\\n\\n' >A/b.c/cur/1000.x:2,S && "
+	     "printf 'a: b\\n\\n' >cur/1001.x:2, && "
+	     "printf 'V\\t2\\n\\nA\\tb.c\\nplain\\tdeep\\n' >subscriptions");
+}
+
+START_TEST(adopt_nested)
+{
+	struct account *a;
+	struct mailbox *m;
+	struct message msg;
+	uint8_t id[16];
+
+	make_tree();
+	a = account(false);
+	ck_assert(exists(a, "A") && exists(a, "A/b.c"));
+	ck_assert(exists(a, "plain/deep") && !exists(a, "plain"));
+	ck_assert(exists(a, "Entw\xc3\xbcrfe") && !exists(a, "hidden"));
+	ck_assert(account_find(a, STR("A/b.c"))->is_subscribed);
+	ck_assert(account_find(a, STR("plain/deep"))->is_subscribed);
+	ck_assert(!account_find(a, STR("A"))->is_subscribed);
+	memcpy(id, account_find(a, STR("A/b.c"))->mailboxid, 16);
+	m = t_mailbox(a, "A/b.c");
+	ck_assert_uint_eq(mailbox_counts(m)->uidvalidity, 9);
+	mailbox_get(m, 1, &msg);
+	ck_assert_uint_eq(msg.uid, 7);
+	ck_assert_uint_eq(msg.flags, FLAG_SEEN);
+	ck_assert_uint_eq(t_add(m, hello, 0), 8);
+	mailbox_close(&m);
+	ck_assert_uint_eq(count(a, "INBOX"), 1);
+	account_close(&a);
+	/* in the tree no directory of ours */
+	t_sh(
+	    "cd M && test -z \"$(find . -name quire -o -name maildirfolder)\"");
+	t_sh("test $(wc -c <M/A/b.c/quire.id) = 22 -a -f M/quire.id");
+	a = account(false);
+	ck_assert_mem_eq(account_find(a, STR("A/b.c"))->mailboxid, id, 16);
+	ck_assert_uint_eq(count(a, "A/b.c"), 2);
+	account_close(&a);
+}
+END_TEST
+
+START_TEST(look_nested)
+{
+	struct account *a;
+	struct mailbox *m;
+	char *text;
+
+	make_tree();
+	t_sh("find . -printf '%p %y %m %T@ %C@ %s\\n' | sort "
+	     ">../state.$(basename $PWD)");
+	a = account(true);
+	m = t_mailbox(a, "A/b.c");
+	text = t_text(m, 7);
+	ck_assert_str_eq(text, "a: b\r\n\r\n");
+	free(text);
+	mailbox_close(&m);
+	account_close(&a);
+	t_sh("find . -printf '%p %y %m %T@ %C@ %s\\n' | sort | "
+	     "cmp - ../state.$(basename $PWD)");
+}
+END_TEST
+
+START_TEST(new_account)
+{
+	struct account *a = account(false);
+
+	ck_assert(exists(a, "Sent") && exists(a, "INBOX"));
+	ck_assert_uint_eq(count(a, "INBOX"), 0);
+	t_sh("test -d M/Sent/cur -a -d M/cur -a ! -e M/.Sent");
+	account_close(&a);
+}
+END_TEST
+
+/* ---- changing ---- */
+
+START_TEST(create_rename_delete)
+{
+	struct account *a = account(false);
+	struct mailbox_counts c;
+	struct mailbox *m;
+	uint8_t id[16];
+	struct err e;
+
+	ck_assert_int_eq(account_create(a, STR("A/b/c"), 0, &e), ACCOUNT_OK);
+	ck_assert_int_eq(
+	    account_create(a, STR("A/b/c"), 0, &e), ACCOUNT_EXISTS);
+	ck_assert_int_eq(
+	    account_create(a, STR("A/tmp"), 0, &e), ACCOUNT_BADNAME);
+	ck_assert(exists(a, "A") && exists(a, "A/b"));
+	m = t_mailbox(a, "A/b/c");
+	t_add(m, hello, 0);
+	mailbox_close(&m);
+	memcpy(id, account_find(a, STR("A/b/c"))->mailboxid, 16);
+	ck_assert_int_eq(
+	    account_rename(a, STR("A/b"), STR("X/y"), &e), ACCOUNT_OK);
+	ck_assert(exists(a, "A") && exists(a, "X") && exists(a, "X/y/c"));
+	ck_assert(!exists(a, "A/b") && !exists(a, "A/b/c"));
+	ck_assert_mem_eq(account_find(a, STR("X/y/c"))->mailboxid, id, 16);
+	ck_assert_uint_eq(count(a, "X/y/c"), 1);
+	ck_assert_int_eq(account_status(a, STR("X/y/c"), &c, &e), ACCOUNT_OK);
+	ck_assert_uint_eq(c.messages, 1);
+	/* one with others below goes alone */
+	ck_assert_int_eq(account_delete(a, STR("X/y"), &e), ACCOUNT_OK);
+	ck_assert(!exists(a, "X/y") && exists(a, "X/y/c"));
+	t_sh("test ! -e M/X/y/cur -a -d M/X/y/c/cur");
+	ck_assert_int_eq(
+	    account_delete(a, STR("X/y"), &e), ACCOUNT_HASCHILDREN);
+	ck_assert_int_eq(account_delete(a, STR("X/y/c"), &e), ACCOUNT_OK);
+	t_sh("test ! -e M/X/y/c -a -d M/X");
+	/* kept aside, with its journal */
+	t_sh("test 1 = $(find I/deleted -path '*/cur/*' -type f | wc -l) -a "
+	     "-f \"$(find I/deleted -path '*/quire/journal' | head -n 1)\"");
+	/* where it was something may be again */
+	ck_assert_int_eq(account_create(a, STR("X/y/c"), 0, &e), ACCOUNT_OK);
+	ck_assert_uint_eq(count(a, "X/y/c"), 0);
+	ck_assert_mem_ne(account_find(a, STR("X/y/c"))->mailboxid, id, 16);
+	ck_assert_int_eq(
+	    account_rename(a, STR("INBOX"), STR("Old/mail"), &e), ACCOUNT_OK);
+	ck_assert(exists(a, "Old/mail") && exists(a, "INBOX"));
+	account_close(&a);
+	a = account(false);
+	ck_assert(exists(a, "X/y/c") && exists(a, "Old/mail"));
+	account_close(&a);
+}
+END_TEST
+
+/* Only below it is a mailbox: the directory above is made and removed. */
+START_TEST(rename_below_plain)
+{
+	struct account *a;
+	struct err e;
+
+	make_tree();
+	a = account(false);
+	ck_assert_int_eq(
+	    account_rename(a, STR("plain"), STR("other"), &e), ACCOUNT_OK);
+	ck_assert(exists(a, "other/deep") && !exists(a, "plain/deep"));
+	t_sh("test -d M/other/deep/cur -a ! -e M/plain");
+	account_close(&a);
+}
+END_TEST
+
+/* What others do to the tree, also far below. */
+START_TEST(foreign_nested)
+{
+	struct account *a;
+	struct mailbox *m;
+	uint8_t id[16];
+
+	make_tree();
+	a = account(false);
+	m = t_mailbox(a, "A/b.c");
+	t_add(m, hello, 0);
+	mailbox_close(&m);
+	memcpy(id, account_find(a, STR("A/b.c"))->mailboxid, 16);
+	t_sh("mkdir -p M/plain/deep/deeper/one");
+	ck_assert(!exists(a, "plain/deep/deeper/one"));
+	t_sh("mkdir M/plain/deep/deeper/one/cur");
+	ck_assert(exists(a, "plain/deep/deeper/one"));
+	t_sh("mv M/A/b.c M/plain/moved && cp -a M/plain/moved M/A/copied");
+	ck_assert(exists(a, "plain/moved") && exists(a, "A/copied"));
+	ck_assert(!exists(a, "A/b.c"));
+	ck_assert(
+	    (memcmp(account_find(a, STR("plain/moved"))->mailboxid, id, 16) ==
+		0) !=
+	    (memcmp(account_find(a, STR("A/copied"))->mailboxid, id, 16) == 0));
+	ck_assert_uint_eq(count(a, "plain/moved"), 2);
+	ck_assert_uint_eq(count(a, "A/copied"), 2);
+	t_sh("rm -r M/plain/deep/deeper");
+	ck_assert(!exists(a, "plain/deep/deeper/one"));
+	account_close(&a);
+	/* the id is lost: the name still leads to its journal */
+	t_sh("rm M/plain/moved/quire.id && printf x >M/A/copied/quire.id");
+	a = account(false);
+	ck_assert_uint_eq(count(a, "plain/moved"), 2);
+	ck_assert_uint_eq(count(a, "A/copied"), 2);
+	account_close(&a);
+	t_sh("test $(wc -c <M/A/copied/quire.id) = 22");
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("layout");
+	TCase *t = tcase_create("all");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, name_forms, 0, (int)N(names));
+	tcase_add_loop_test(t, no_name, 0, (int)N(no_names));
+	tcase_add_test(t, adopt_nested);
+	tcase_add_test(t, look_nested);
+	tcase_add_test(t, new_account);
+	tcase_add_test(t, create_rename_delete);
+	tcase_add_test(t, rename_below_plain);
+	tcase_add_test(t, foreign_nested);
+	tcase_set_timeout(t, 30);
+	suite_add_tcase(s, t);
+	return t_run(s);
+}
