@@ -473,18 +473,17 @@ is_destroyed(struct mailbox *m)
 static int
 renew_directory(struct mailbox *m, struct err *e)
 {
+	int fd = state_open(m->account, m->dirfd, m->j.mailboxid, true);
 	struct stat mine, named;
 
-	if (fstat(m->qfd, &mine) == 0 &&
-	    fstatat(m->dirfd, "quire", &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    mine.st_ino == named.st_ino)
-		return 0;
-	if (step_mkdir(m->dirfd, "quire") == -1)
-		return err_sys(e, "make quire");
-	close(m->qfd);
-	m->qfd = fs_open_dir(m->dirfd, "quire");
-	if (m->qfd == -1)
+	if (fd == -1 || fstat(fd, &named) == -1)
 		return err_sys(e, "open quire");
+	if (fstat(m->qfd, &mine) == 0 && mine.st_ino == named.st_ino) {
+		close(fd);
+		return 0;
+	}
+	close(m->qfd);
+	m->qfd = fd;
 	m->j.dirfd = m->qfd;
 	if (m->expfd != -1)
 		close(m->expfd);
