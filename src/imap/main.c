@@ -33,7 +33,8 @@ log_line(int level, const char *event, const char *text)
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: quire-imap --preauth [--read-only] maildir\n");
+	fprintf(stderr, "usage: quire-imap --preauth [--read-only] "
+			"[--index-root dir] maildir\n");
 	exit(EX_USAGE);
 }
 
@@ -43,6 +44,7 @@ main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "preauth", no_argument, NULL, 'p' },
 		{ "read-only", no_argument, NULL, 'r' },
+		{ "index-root", required_argument, NULL, 'i' },
 		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
@@ -72,6 +74,13 @@ main(int argc, char **argv)
 			break;
 		case 'r':
 			start.is_readonly = true;
+			break;
+		case 'i':
+			start.is_fs = true;
+			start.indexfd =
+			    open(optarg, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			if (start.indexfd == -1)
+				err(EX_NOINPUT, "%s", optarg);
 			break;
 		case 'V':
 			puts("quire-imap " QUIRE_VERSION);

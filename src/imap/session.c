@@ -353,6 +353,8 @@ imap_session_run(const struct imap_start *start)
 	struct account_opts opts = { .hostname = start->hostname,
 		.fast_sync = start->is_fast_sync,
 		.readonly = start->is_readonly,
+		.is_fs = start->is_fs,
+		.indexfd = start->indexfd,
 		.exports = (enum account_export)start->exports,
 		.log = start->log };
 	struct session s;

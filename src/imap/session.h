@@ -32,7 +32,9 @@ extern const struct imap_limits imap_limits_default;
 
 struct imap_start {
 	int in, out;
-	int rootfd;	      /* the Maildir root */
+	int rootfd; /* the Maildir root */
+	bool is_fs; /* as in struct account_opts */
+	int indexfd;
 	const char *account;  /* for logs */
 	const char *login;    /* the address used at login, for logs */
 	const char *remote;   /* the peer's address, for logs */

@@ -120,6 +120,8 @@ int
 imap_work(const struct nursery_job *job)
 {
 	struct imap_start start = { .rootfd = job->dir,
+		.is_fs = job->index != -1,
+		.indexfd = job->index,
 		.account = job->account,
 		.login = job->login,
 		.hostname = inherited.hostname,

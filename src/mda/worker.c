@@ -17,6 +17,7 @@
 
 struct worker {
 	int chan;
+	int index; /* of LAYOUT=fs, or -1 */
 	struct deliver_store store;
 	struct deliver_job jobs[DELIVER_BATCH];
 	struct deliver_job *held; /* they wait for COMMIT or ABORT */
@@ -36,7 +37,9 @@ store_log(int level, const char *event, const char *text)
 static int
 open_store(struct worker *w, int dir, struct err *e)
 {
-	struct account_opts opts = { .log = store_log };
+	struct account_opts opts = {
+		.log = store_log, .is_fs = w->index != -1, .indexfd = w->index
+	};
 	struct deliver_store *s = &w->store;
 
 	mda_settings(&opts);
@@ -262,6 +265,7 @@ mda_work(const struct nursery_job *job)
 	bool closed = false;
 
 	log_set_prog("quire-mda");
+	w->index = job->index;
 	w->chan = job->chan;
 	while (!closed) {
 		enum taken taken = TAKEN_DONE;

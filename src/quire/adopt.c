@@ -1,5 +1,4 @@
-#include <errno.h>
-#include <fcntl.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,94 +182,71 @@ put_totals(const struct report *r)
 }
 
 static int
-adopt_dir(struct report *r, const char *path)
+adopt_maildir(void *arg, const struct quire_maildir *m)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-	struct owner was;
+	struct report *r = arg;
 	struct err e = { 0 };
 
-	if (fd == -1)
-		return quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
-	rc = owner_begin(&was, fd, path);
-	if (rc == 0) {
-		if (store_adopt(fd, &r->opts, tell, r, &e) == -1)
-			rc = quire_fail(EX_NOINPUT, "%s: %s", path, e.text);
-		owner_end(&was);
-	}
-	close(fd);
-	return rc;
+	r->account = m->account == NULL ? STR("") : m->account->name;
+	r->opts.is_fs = m->is_fs;
+	r->opts.indexfd = m->indexfd;
+	if (store_adopt(m->fd, &r->opts, tell, r, &e) == -1)
+		return quire_fail(EX_NOINPUT, "%s: %s", m->path, e.text);
+	return 0;
 }
 
 static int
-adopt_account(struct report *r, const struct config_account *a)
+parse(struct report *r, struct quire_places *p, int argc, char **argv)
 {
-	char *path = str_dup(a->maildir);
-	int rc;
+	static const struct option options[] = {
+		{ "dry-run", no_argument, NULL, 'n' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "maildir", required_argument, NULL, 'm' },
+		{ "index-root", required_argument, NULL, 'i' },
+		{ 0 },
+	};
+	int c;
 
-	r->account = a->name;
-	/* no mail has come yet: there is nothing to adopt */
-	rc = access(path, F_OK) == -1 && errno == ENOENT ? 0 :
-							   adopt_dir(r, path);
-	free(path);
-	return rc;
-}
-
-static int
-adopt_accounts(struct quire *q, struct report *r, char **names, int n)
-{
-	const struct config_account *a;
-	char *hostname;
-	int rc = quire_open_dir(q), worst = 0, i;
-
-	if (rc != 0 || (rc = quire_config(q)) != 0)
-		return rc;
-	hostname = str_dup(q->config->hostname);
-	r->opts.hostname = hostname;
-	for (i = 0; i < n && worst == 0; i++)
-		if (config_account(q->config, str_from(names[i])) == NULL)
-			worst = quire_fail(
-			    EX_NOUSER, "%s: no such account", names[i]);
-	for (i = 0; i < n && worst == 0; i++)
-		worst = adopt_account(
-		    r, config_account(q->config, str_from(names[i])));
-	for (a = q->config->accounts; n == 0 && a != NULL; a = a->next) {
-		rc = adopt_account(r, a);
-		worst = rc != 0 ? rc : worst;
-	}
-	free(hostname);
-	return worst;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (c) {
+		case 'n':
+			r->opts.dry_run = p->is_look = true;
+			break;
+		case 'j':
+			r->json = true;
+			break;
+		case 'm':
+			p->dir = optarg;
+			break;
+		case 'i':
+			p->index = optarg;
+			break;
+		default:
+			return EX_USAGE;
+		}
+	p->names = argv + optind;
+	p->n = argc - optind;
+	if (p->dir != NULL ? p->n > 0 : p->index != NULL)
+		return quire_fail(EX_USAGE,
+		    "usage: quire adopt [--dry-run] [--json] [--maildir DIR "
+		    "[--index-root DIR] | ACCOUNT...]");
+	return 0;
 }
 
 int
 cmd_adopt(struct quire *q, int argc, char **argv)
 {
-	struct report r = { .is_first = true };
-	char host[256] = "localhost", **names = argv;
-	const char *dir = NULL;
-	int i, n = 0, rc;
+	char host[256] = "localhost";
+	struct report r = { .is_first = true, .opts.hostname = host };
+	struct quire_places places = { .act = adopt_maildir, .arg = &r };
+	int rc = parse(&r, &places, argc, argv);
 
-	for (i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--dry-run") == 0)
-			r.opts.dry_run = true;
-		else if (strcmp(argv[i], "--json") == 0)
-			r.json = true;
-		else if (strcmp(argv[i], "--maildir") == 0 && i + 1 < argc)
-			dir = argv[++i];
-		else if (argv[i][0] != '-')
-			names[n++] = argv[i];
-		else
-			n = -argc;
-	if (n < 0 || (dir != NULL && n > 0))
-		return quire_fail(EX_USAGE,
-		    "usage: quire adopt [--dry-run] [--json] "
-		    "[--maildir DIR | ACCOUNT...]");
-	if (gethostname(host, sizeof(host) - 1) == 0)
-		r.opts.hostname = host;
-	else
-		r.opts.hostname = "localhost";
+	if (rc != 0)
+		return rc;
+	gethostname(host, sizeof(host) - 1);
 	if (r.json)
 		fputs("{\"found\":[", stdout);
-	rc = dir != NULL ? adopt_dir(&r, dir) : adopt_accounts(q, &r, names, n);
+	rc = quire_maildirs(q, &places);
 	put_totals(&r);
 	return rc != 0 ? rc : r.problems > 0 ? 1 : 0;
 }

@@ -223,6 +223,8 @@ export_maildir(void *arg, const struct quire_maildir *m)
 {
 	struct going_back *g = arg;
 	struct account_opts opts = { .hostname = g->hostname,
+		.is_fs = m->is_fs,
+		.indexfd = m->indexfd,
 		.exports = ACCOUNT_EXPORT_DOVECOT };
 	struct err e;
 	int rc = 0;
@@ -243,7 +245,7 @@ export_maildir(void *arg, const struct quire_maildir *m)
 /* ---- the command ---- */
 
 static int
-parse(struct going_back *g, const char **dir, int argc, char **argv)
+parse(struct going_back *g, struct quire_places *p, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "sync", no_argument, NULL, 's' },
@@ -253,6 +255,7 @@ parse(struct going_back *g, const char **dir, int argc, char **argv)
 		{ "separator", required_argument, NULL, 'S' },
 		{ "new-uidvalidity", no_argument, NULL, 'v' },
 		{ "maildir", required_argument, NULL, 'm' },
+		{ "index-root", required_argument, NULL, 'i' },
 		{ 0 },
 	};
 	int c;
@@ -278,14 +281,19 @@ parse(struct going_back *g, const char **dir, int argc, char **argv)
 			g->new_uidvalidity = true;
 			break;
 		case 'm':
-			*dir = optarg;
+			p->dir = optarg;
+			break;
+		case 'i':
+			p->index = optarg;
 			break;
 		default:
 			return EX_USAGE;
 		}
-	if (*dir != NULL && optind < argc)
+	if (p->dir != NULL && optind < argc)
 		return quire_fail(
 		    EX_USAGE, "give either --maildir DIR or accounts");
+	p->names = argv + optind;
+	p->n = argc - optind;
 	return 0;
 }
 
@@ -293,9 +301,9 @@ int
 cmd_export_state(struct quire *q, int argc, char **argv)
 {
 	struct going_back g = { .doveadm = "doveadm", .separator = '.' };
-	const char *dir = NULL;
+	struct quire_places places = { .act = export_maildir, .arg = &g };
 	char host[256] = "localhost";
-	int rc = parse(&g, &dir, argc, argv), done;
+	int rc = parse(&g, &places, argc, argv), done;
 
 	if (rc != 0)
 		return rc;
@@ -303,8 +311,7 @@ cmd_export_state(struct quire *q, int argc, char **argv)
 	g.hostname = host;
 	buf_init(&g.address, 1024);
 	buf_init(&g.commands, 64u << 20);
-	rc = quire_maildirs(
-	    q, dir, argv + optind, argc - optind, export_maildir, &g);
+	rc = quire_maildirs(q, &places);
 	if (g.ncommands > 0 && !g.run)
 		puts("# when Dovecot runs, before clients may connect:");
 	done = finish_commands(&g);

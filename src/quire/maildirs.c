@@ -7,10 +7,49 @@
 #include <unistd.h>
 
 #include "quire.h"
+#include "system/fs/fs.h"
+
+/* A new one belongs to whom the Maildir belongs. */
+static int
+make_index(const char *path, int maildir)
+{
+	struct stat st;
+	struct err e;
+
+	if (fs_mkdir_p(path, 0700, &e) == -1)
+		return quire_fail(EX_CANTCREAT, "%s", e.text);
+	if (geteuid() == 0 && (fstat(maildir, &st) == -1 ||
+				  chown(path, st.st_uid, st.st_gid) == -1))
+		return quire_fail(EX_OSERR, "%s: %s", path, strerror(errno));
+	return 0;
+}
 
 static int
-in_dir(const char *path, const struct config_account *account,
-    int (*act)(void *, const struct quire_maildir *), void *arg)
+open_index(struct quire_maildir *m, const char *path, bool make)
+{
+	int rc = 0;
+
+	m->indexfd = -1;
+	if (path == NULL)
+		return 0;
+	m->is_fs = true;
+	m->indexfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->indexfd == -1 && errno == ENOENT) {
+		if (!make)
+			return 0;
+		rc = make_index(path, m->fd);
+		if (rc == 0)
+			m->indexfd =
+			    open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return rc != 0 || m->indexfd != -1 ?
+		   rc :
+		   quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
+}
+
+static int
+in_dir(const struct quire_places *p, const char *path, const char *index,
+    const struct config_account *account)
 {
 	struct quire_maildir m = { .account = account, .path = path };
 	struct owner was;
@@ -19,11 +58,15 @@ in_dir(const char *path, const struct config_account *account,
 	m.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m.fd == -1)
 		return quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
-	rc = owner_begin(&was, m.fd, path);
+	rc = open_index(&m, index, !p->is_look);
+	if (rc == 0)
+		rc = owner_begin(&was, m.fd, path);
 	if (rc == 0) {
-		rc = act(arg, &m);
+		rc = p->act(p->arg, &m);
 		owner_end(&was);
 	}
+	if (m.indexfd != -1)
+		close(m.indexfd);
 	close(m.fd);
 	return rc;
 }
@@ -39,30 +82,40 @@ is_named(const struct config_account *a, char *const *names, int n)
 	return n == 0;
 }
 
+static int
+in_account(const struct quire_places *p, const struct config_account *a)
+{
+	char *path = str_dup(a->maildir);
+	char *index = a->layout == LAYOUT_FS ? str_dup(a->index_root) : NULL;
+	struct stat st;
+	int rc = 0;
+
+	/* no mail has come yet */
+	if (p->n > 0 || stat(path, &st) == 0 || errno != ENOENT)
+		rc = in_dir(p, path, index, a);
+	free(path);
+	free(index);
+	return rc;
+}
+
 int
-quire_maildirs(struct quire *q, const char *dir, char *const *names, int n,
-    int (*act)(void *, const struct quire_maildir *), void *arg)
+quire_maildirs(struct quire *q, const struct quire_places *p)
 {
 	const struct config_account *a;
-	struct stat st;
-	char *path;
 	int i, rc, worst = 0;
 
-	if (dir != NULL)
-		return in_dir(dir, NULL, act, arg);
+	if (p->dir != NULL)
+		return in_dir(p, p->dir, p->index, NULL);
 	if ((rc = quire_open_dir(q)) != 0 || (rc = quire_config(q)) != 0)
 		return rc;
-	for (i = 0; i < n; i++)
-		if (config_account(q->config, str_from(names[i])) == NULL)
-			return quire_fail(EX_NOUSER, "no account %s", names[i]);
+	for (i = 0; i < p->n; i++)
+		if (config_account(q->config, str_from(p->names[i])) == NULL)
+			return quire_fail(
+			    EX_NOUSER, "no account %s", p->names[i]);
 	for (a = q->config->accounts; a != NULL; a = a->next) {
-		if (!is_named(a, names, n))
+		if (!is_named(a, p->names, p->n))
 			continue;
-		path = str_dup(a->maildir);
-		/* no mail has come yet */
-		if (n > 0 || stat(path, &st) == 0 || errno != ENOENT)
-			rc = in_dir(path, a, act, arg);
-		free(path);
+		rc = in_account(p, a);
 		if (rc != 0 && worst == 0)
 			worst = rc;
 	}

@@ -60,7 +60,9 @@ static const struct quire_command commands[] = {
 	    "check the mail of all accounts, or the Maildir DIR; change "
 	    "nothing",
 	    cmd_verify, false },
-	{ "adopt", "[--dry-run] [--json] [--maildir DIR | ACCOUNT...]",
+	{ "adopt",
+	    "[--dry-run] [--json] [--maildir DIR [--index-root DIR] | "
+	    "ACCOUNT...]",
 	    "take over Maildirs of another server, or tell what that would "
 	    "give",
 	    cmd_adopt, false },

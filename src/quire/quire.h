@@ -52,15 +52,25 @@ int quire_reload_if_running(struct quire *);
 /*
  * Do something in a Maildir, with its owner's rights: in `dir` if it is not
  * NULL, else in those of the named accounts (n 0: all). act() gets NULL for
- * `dir`. The first exit status that is not 0, but every one is tried.
+ * the account of `dir`. The first exit status that is not 0, but every one is
+ * tried.
  */
 struct quire_maildir {
 	const struct config_account *account;
 	const char *path;
 	int fd;
+	bool is_fs;  /* LAYOUT=fs, and our own files lie in */
+	int indexfd; /* -1: not made yet (is_look) */
 };
-int quire_maildirs(struct quire *, const char *dir, char *const *names, int n,
-    int (*act)(void *, const struct quire_maildir *), void *arg);
+struct quire_places {
+	const char *dir, *index; /* index: dir has LAYOUT=fs */
+	char *const *names;
+	int n;
+	bool is_look; /* nothing is to be made */
+	int (*act)(void *, const struct quire_maildir *);
+	void *arg;
+};
+int quire_maildirs(struct quire *, const struct quire_places *);
 
 int cmd_localserve(struct quire *, int, char **);
 int cmd_account(struct quire *, int, char **);

@@ -181,6 +181,12 @@ verify_accounts(
 		return rc;
 	for (a = q->config->accounts, worst = 0; a != NULL; a = a->next) {
 		r->account = a->name;
+		if (a->layout == LAYOUT_FS) {
+			r->totals.severity[VERIFY_NOTE]++;
+			found(r, &(struct verify_finding){ .kind = "layout",
+				     .text = "layout fs is not verified yet" });
+			continue;
+		}
 		path = str_dup(a->maildir);
 		rc = verify_dir(r, path, opts);
 		if (rc != 0)

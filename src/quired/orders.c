@@ -86,6 +86,35 @@ done:
 	return fd;
 }
 
+/* -1 also where none is needed; then e->text is empty. */
+static int
+open_index(struct quired *q, const struct config_account *a,
+    const struct msg_order *o, struct err *e)
+{
+	struct stat st;
+	char *path;
+	int fd = -1;
+
+	*e = (struct err){ 0 };
+	if (a->layout != LAYOUT_FS)
+		return -1;
+	path = str_dup(a->index_root);
+	if (stat(path, &st) == 0 || make_dir(q->config, a, path, e) == 0)
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1)
+		err_sys(e, "index-root %s", path);
+	else if (st.st_uid != o->uid)
+		err_set(e, ERR_PERM,
+		    "index-root %s belongs to uid %u, the account is uid %u",
+		    path, (unsigned)st.st_uid, o->uid);
+	if (e->text[0] != '\0' && fd != -1) {
+		close(fd);
+		fd = -1;
+	}
+	free(path);
+	return fd;
+}
+
 /* Give one end to a new worker; the other is returned. */
 static int
 order_worker(struct quired *q, enum prog nursery, int type, struct str account,
@@ -93,7 +122,7 @@ order_worker(struct quired *q, enum prog nursery, int type, struct str account,
 {
 	const struct config_account *a = config_account(q->config, account);
 	struct msg_order o = { .account = account, .login = login };
-	int fds[2], give[2], dir, rc = -1;
+	int fds[2], give[3], dir, index, rc = -1;
 	struct buf b;
 
 	if (a == NULL)
@@ -102,22 +131,34 @@ order_worker(struct quired *q, enum prog nursery, int type, struct str account,
 	dir = open_maildir(q, a, &o, e);
 	if (dir == -1)
 		return -1;
-	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) == -1) {
+	index = open_index(q, a, &o, e);
+	if (index == -1 && e->text[0] != '\0') {
 		close(dir);
-		return err_sys(e, "socketpair");
+		return -1;
+	}
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) == -1) {
+		err_sys(e, "socketpair");
+		close(dir);
+		if (index != -1)
+			close(index);
+		return -1;
 	}
 	buf_init(&b, IPC_MAX);
 	msg_pack_order(&b, &o);
 	give[0] = fds[1];
 	give[1] = dir;
+	give[2] = index;
 	if (q->child[nursery].ctl == -1 ||
-	    ipc_send(q->child[nursery].ctl, &b, give, 2) != IPC_OK) {
+	    ipc_send(q->child[nursery].ctl, &b, give, index == -1 ? 2 : 3) !=
+		IPC_OK) {
 		err_set(e, ERR_TEMP, "%s is not there", prog_names[nursery]);
 		close(fds[0]);
 	} else
 		rc = fds[0];
 	close(fds[1]);
 	close(dir);
+	if (index != -1)
+		close(index);
 	buf_release(&b);
 	return rc;
 }

@@ -18,18 +18,24 @@ state() {
 	    find . -type f -exec cat {} +) | cksum
 }
 
+# index CASE: the option that LAYOUT=fs needs
+index() { [ -z "${DOVECOT_LAYOUT-}" ] || echo "--index-root $T/$1/index"; }
+
 # look CASE: without writing, by the command line and by a session
+# shellcheck disable=SC2046
 look() {
+	as mkdir -p "$T/$1/index"
 	before=$(state "$T/$1/Maildir")
 	like "$1: quire adopt --dry-run tells" \
-	    "$(as quire adopt --dry-run --maildir "$T/$1/Maildir")" \
+	    "$(as quire adopt --dry-run --maildir "$T/$1/Maildir" $(index "$1"))" \
 	    'INBOX kind=dovecot-3 messages=9 .*uids-kept=9 uids-new=0 .*keywords=4'
 	like "$1: also in JSON" "$(as quire adopt --dry-run --json \
-	    --maildir "$T/$1/Maildir" | /usr/bin/python3 -c \
+	    --maildir "$T/$1/Maildir" $(index "$1") | /usr/bin/python3 -c \
 	    'import json, sys; print(json.load(sys.stdin)["problems"])')" '^0$'
 	like "$1: a session that may not write" "$(printf '%s\r\n' \
 	    '1 SELECT INBOX' '2 FETCH 1 BODY[TEXT]' '3 LOGOUT' |
-	    as quire-imap --preauth --read-only "$T/$1/Maildir" 2>&1)" 'body 0'
+	    as quire-imap --preauth --read-only $(index "$1") \
+	    "$T/$1/Maildir" 2>&1)" 'body 0'
 	is "$1: and nothing is written" "$(state "$T/$1/Maildir")" "$before"
 }
 
@@ -117,7 +123,16 @@ adopt_dovecot() {
 	dovecot_stop
 	look "$1"
 	D="$T/$1/server"
-	flow_start --maildir "$T/$1/Maildir" || {
+	if [ -n "${DOVECOT_LAYOUT-}" ]; then
+		as quire localserve --init-only --dir "$D" --ip 127.0.0.1 \
+		    --port-offset "$P" --maildir "$T/$1/Maildir" >/dev/null
+		printf 'layout fs\nindex-root %s\n' "$T/$1/index" \
+		    >>"$D/accounts/quire.conf"
+		set -- "$1" --dir "$D"
+	else
+		set -- "$1" --maildir "$T/$1/Maildir"
+	fi
+	flow_start "$2" "$3" || {
 		fail "$1: server starts"
 		return
 	}
@@ -165,4 +180,34 @@ for save in gz zstd; do
 	    -u quire@localhost:quirequire)" 'body 1'
 	flow_stop
 done
+
+# directories in directories: all of it again, and what IMAP changes there
+DOVECOT_SAVE='' DOVECOT_LAYOUT=fs
+adopt_dovecot fs
+is "fs: no directory of ours is in the tree" \
+    "$(find "$T/fs/Maildir" -name 'quire' -o -name '.Sent')" ""
+printf 'Subject: filed\n\nby smtp\n' | as /usr/bin/python3 -c '
+import smtplib, sys
+s = smtplib.SMTP("127.0.0.1", int(sys.argv[1]))
+s.sendmail("a@b.example", ["quire@localhost"], sys.stdin.read())' "$SMTP"
+for c in 'CREATE Neu/Unter' 'RENAME Archive Alt' 'SUBSCRIBE Alt/2024' \
+    'DELETE Sent'; do
+	curl -s "imap://127.0.0.1:$IMAP/" -X "$c" \
+	    -u quire@localhost:quirequire >/dev/null || fail "fs: $c"
+done
+ok "fs: folders are where Dovecot looks" test -d "$T/fs/Maildir/Alt/2024/cur" \
+    -a -d "$T/fs/Maildir/Neu/Unter/cur" -a ! -e "$T/fs/Maildir/Archive"
+ok "fs: one is removed" test ! -e "$T/fs/Maildir/Sent/cur"
+snapshot "$IMAP" quire@localhost >"$T/fs/quire.txt"
+flow_stop
+# and back: Dovecot goes on with what Quire has made of it
+ok "fs: Dovecot starts again" dovecot_start "$T/fs"
+snapshot "$((P + 1))" quire >"$T/fs/dovecot.txt"
+dovecot_stop
+if cmp -s "$T/fs/dovecot.txt" "$T/fs/quire.txt"; then
+	pass "fs: Dovecot shows what Quire showed"
+else
+	fail "fs: Dovecot shows what Quire showed"
+	diag "$(diff "$T/fs/dovecot.txt" "$T/fs/quire.txt" | head -40)"
+fi
 done_testing

@@ -41,6 +41,8 @@ struct config_account {
 	struct str user; /* system user, or empty */
 	uint64_t uid, gid;
 	struct str maildir;
+	int layout;		    /* LAYOUT_*; once checked not LAYOUT_HOST */
+	struct str index_root;	    /* of LAYOUT_FS: a directory of its own */
 	struct conf_list addresses; /* normal form; "domain" alone: catch-all */
 	int password_source;	    /* PASSWORD_* */
 	struct str rejects;	    /* mailbox for what was refused */
@@ -48,6 +50,7 @@ struct config_account {
 	struct config_account *next;
 };
 enum { PASSWORD_OWN, PASSWORD_SYSTEM };
+enum { LAYOUT_HOST, LAYOUT_MAILDIRPP, LAYOUT_FS };
 
 struct config_limits {
 	uint64_t message_size; /* octets */
@@ -76,6 +79,8 @@ struct config {
 	struct str log_file;
 	int log_level;
 	struct conf_list mail_roots;
+	int layout;	       /* of accounts that say nothing */
+	struct str index_root; /* below it one for each */
 	uint64_t min_uid;
 	struct str tls_certificate, tls_key;
 	struct str user[PROGS]; /* who runs what, when root starts us */

@@ -82,6 +82,10 @@ put_account(struct buf *b, const struct config_account *a)
 	if (a->gid != UINT32_MAX)
 		put_uint(b, 1, "gid", a->gid, "");
 	put(b, 1, "maildir", a->maildir);
+	if (a->layout == LAYOUT_FS) {
+		put(b, 1, "layout", STR("fs"));
+		put(b, 1, "index-root", a->index_root);
+	}
 	put_list(b, 1, "address", &a->addresses);
 	if (a->password_source == PASSWORD_SYSTEM)
 		put(b, 1, "password", STR("system"));

@@ -11,6 +11,7 @@ static const char *const log_levels[] = { "error", "warn", "info", "debug",
 	"trace", "traceauth", "tracedata", NULL };
 static const char *const exports[] = { "auto", "none", "dovecot", NULL };
 static const char *const switches[] = { "auto", "yes", "no", NULL };
+static const char *const layouts[] = { "host", "maildir++", "fs", NULL };
 static const char *const sources[] = { "own", "system", NULL };
 
 /* clang-format off */
@@ -53,6 +54,8 @@ static const struct conf_row account_rows[] = {
 	{ "uid",      CONF_UINT, A(uid), 0, UINT32_MAX - 1 },
 	{ "gid",      CONF_UINT, A(gid), 0, UINT32_MAX - 1 },
 	{ "maildir",  CONF_STR,	 A(maildir) },
+	{ "layout",   CONF_WORD, A(layout), .words = layouts },
+	{ "index-root", CONF_STR, A(index_root) },
 	{ "address",  CONF_LIST, A(addresses) },
 	{ "password", CONF_WORD, A(password_source), .words = sources },
 	{ "rejects",  CONF_STR,	 A(rejects) },
@@ -262,6 +265,8 @@ static const struct conf_row rows[] = {
 	{ "log",	      CONF_BLOCK, .block = log_row },
 	{ "log-level",	      CONF_WORD,  C(log_level), .words = log_levels },
 	{ "mail-roots",	      CONF_LIST,  C(mail_roots) },
+	{ "layout",	      CONF_WORD,  C(layout), .words = layouts },
+	{ "index-root",	      CONF_STR,	  C(index_root) },
 	{ "min-uid",	      CONF_UINT,  C(min_uid), 1, UINT32_MAX - 1 },
 	{ "postmaster",	      CONF_STR,	  C(postmaster) },
 	{ "any-domain",	      CONF_STR,	  C(any_domain) },
@@ -370,6 +375,41 @@ check_address(
 	buf_release(&b);
 }
 
+static bool
+is_inside(struct str path, struct str dir)
+{
+	return str_starts(path, dir) &&
+	       (path.n == dir.n || path.p[dir.n] == '/');
+}
+
+/* Where every directory is a mailbox our own files must be elsewhere. */
+static void
+check_layout(struct config *c, struct config_account *a, struct conf_errors *e)
+{
+	struct buf b;
+
+	if (a->layout == LAYOUT_HOST)
+		a->layout =
+		    c->layout == LAYOUT_FS ? LAYOUT_FS : LAYOUT_MAILDIRPP;
+	if (a->layout != LAYOUT_FS)
+		return;
+	buf_init(&b, 4096);
+	if (a->index_root.n == 0 && c->index_root.n > 0)
+		buf_printf(
+		    &b, "%.*s/%.*s", STR_ARG(c->index_root), STR_ARG(a->name));
+	else if (a->index_root.n == 0)
+		buf_printf(&b, "%.*s/index/%.*s", STR_ARG(c->state_dir),
+		    STR_ARG(a->name));
+	if (b.n > 0)
+		a->index_root = arena_str(&c->arena, buf_str(&b));
+	buf_release(&b);
+	if (a->index_root.p[0] != '/' || is_inside(a->index_root, a->maildir))
+		conf_error(e, &a->pos,
+		    "account '%.*s' has layout fs: its index-root must be an "
+		    "absolute path outside its maildir",
+		    STR_ARG(a->name));
+}
+
 static void
 check_account(struct config *c, struct config_account *a, struct conf_errors *e)
 {
@@ -414,6 +454,7 @@ config_check(struct config *c, struct conf_errors *e)
 			    "FILE; key FILE }'");
 	for (a = c->accounts; a != NULL; a = a->next) {
 		check_account(c, a, e);
+		check_layout(c, a, e);
 		for (i = 0; i < a->addresses.n; i++)
 			check_address(c, a, i, e);
 	}

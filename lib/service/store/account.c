@@ -215,9 +215,10 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 	    sizeof(a->hostname));
 	if (a->hostname[0] == '\0')
 		str_copy(STR("localhost"), a->hostname, sizeof(a->hostname));
-	if (opts->is_fs)
+	if (opts->is_fs && opts->indexfd != -1)
 		a->indexfd = fcntl(opts->indexfd, F_DUPFD_CLOEXEC, 3);
-	if (a->rootfd == -1 || (opts->is_fs && a->indexfd == -1)) {
+	if (a->rootfd == -1 ||
+	    (opts->is_fs && !opts->readonly && a->indexfd == -1)) {
 		err_sys(e, "duplicate descriptor");
 		goto fail;
 	}

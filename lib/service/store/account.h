@@ -58,7 +58,8 @@ struct account_opts {
 	bool readonly;	      /* write nothing at all */
 	/*
 	 * LAYOUT=fs: mailboxes are directories in directories, and our own
-	 * files lie below indexfd, borrowed, which must be outside the root.
+	 * files lie below indexfd, borrowed, which must be outside the root;
+	 * -1 for a look at one that has none yet.
 	 */
 	bool is_fs;
 	int indexfd;

@@ -43,6 +43,8 @@ struct adopt_box { /* borrowed during the call */
 struct adopt_opts {
 	const char *hostname; /* for Maildir names */
 	bool dry_run;
+	bool is_fs; /* as in struct account_opts */
+	int indexfd;
 };
 
 /*

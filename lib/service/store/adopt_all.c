@@ -62,6 +62,8 @@ store_adopt(int rootfd, const struct adopt_opts *opts,
 	 * up to date when it is to */
 	struct account_opts how = { .hostname = opts->hostname,
 		.readonly = opts->dry_run,
+		.is_fs = opts->is_fs,
+		.indexfd = opts->indexfd,
 		.exports = ACCOUNT_EXPORT_NONE };
 	const struct mailbox_info *list;
 	struct account *a;

@@ -135,6 +135,10 @@ state_open(
 	    id_write(dirfd, mailboxid) == -1)
 		return -1;
 	state_hex(mailboxid, hex);
+	if (a->indexfd == -1) { /* a look, before there is one */
+		errno = ENOENT;
+		return -1;
+	}
 	return open_made(a->indexfd, hex, make);
 }
 
@@ -189,8 +193,16 @@ int
 state_open_account(struct account *a, struct err *e)
 {
 	bool make = !a->opts.readonly, is_fs = a->layout.is_fs;
-	int base = is_fs ? a->indexfd : open_made(a->rootfd, "quire", make);
+	struct stat st;
+	int base;
 
+	if (!is_fs && fstatat(a->rootfd, ID_FILE, &st, 0) == 0)
+		return err_set(e, ERR_PERM,
+		    "this tree is kept with layout fs (there is " ID_FILE
+		    "): its index root is needed");
+	base = is_fs ? a->indexfd : open_made(a->rootfd, "quire", make);
+	if (base == -1 && is_fs)
+		errno = ENOENT;
 	a->acctfd = base == -1 ? -1 : open_made(base, "acct", make);
 	if (make && a->acctfd != -1 &&
 	    (is_fs ? step_mkdir(base, "deleted") :

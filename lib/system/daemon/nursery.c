@@ -67,10 +67,12 @@ static struct confine_filter worker_filter;
 
 static int
 run_child(const struct nursery_spec *spec, struct daemon *d,
-    const struct msg_order *o, int chan, int dir)
+    const struct msg_order *o, int chan, int dir, int index)
 {
 	/* charsets and time zones are loaded late by libc */
 	const struct confine_dir dirs[] = {
+		/* without an index: the mail root once more */
+		{ .fd = index == -1 ? dir : index, .write = true },
 		{ .fd = dir, .write = true },
 		{ .fd = -1,
 		    .path = "/usr/lib/x86_64-linux-gnu/gconv",
@@ -82,7 +84,9 @@ run_child(const struct nursery_spec *spec, struct daemon *d,
 		{ .fd = -1, .path = "/usr/lib/gconv", .exec = true },
 		{ .fd = -1, .path = "/usr/share/zoneinfo" },
 	};
-	struct nursery_job job = { .chan = chan, .dir = dir, .daemon = d };
+	struct nursery_job job = {
+		.chan = chan, .dir = dir, .index = index, .daemon = d
+	};
 	sigset_t none;
 	struct err e;
 	bool isolated;
@@ -109,13 +113,14 @@ take_order(const struct nursery_spec *spec, struct daemon *d, struct ipc_msg *m)
 	struct msg_order o;
 	pid_t pid;
 
-	if (m->type != MSG_ORDER || m->nfds != 2 || !msg_unpack_order(m, &o)) {
+	if (m->type != MSG_ORDER || m->nfds < 2 || !msg_unpack_order(m, &o)) {
 		LOG_ERROR("nursery.order", F_CSTR("err", "malformed"));
 		return;
 	}
 	pid = fork();
 	if (pid == 0)
-		_exit(run_child(spec, d, &o, m->fds[0], m->fds[1]));
+		_exit(run_child(spec, d, &o, m->fds[0], m->fds[1],
+		    m->nfds > 2 ? m->fds[2] : -1));
 	if (pid == -1)
 		LOG_ERROR("nursery.fork", F_CSTR("err", strerror(errno)),
 		    F_STR("account", o.account));

@@ -14,8 +14,9 @@
 #define NURSERY_FORKS 5000
 
 struct nursery_job {
-	int chan; /* stream or channel to the front */
-	int dir;  /* the mail root */
+	int chan;  /* stream or channel to the front */
+	int dir;   /* the mail root */
+	int index; /* another directory of the owner, or -1 */
 	const char *account, *login;
 	const struct daemon *daemon;
 };

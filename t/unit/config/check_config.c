@@ -184,6 +184,39 @@ START_TEST(logins)
 END_TEST
 
 static const struct {
+	const char *host, *account, *index_root; /* NULL: Maildir++ */
+} layouts[] = {
+	{ "", "", NULL },
+	{ "", "layout fs\n", "/var/lib/quire/index/x" },
+	{ "", "layout fs\nindex-root /i/x\n", "/i/x" },
+	{ "layout fs\n", "", "/var/lib/quire/index/x" },
+	{ "layout fs\nindex-root /i\n", "", "/i/x" },
+	{ "layout fs\nindex-root /i\n", "index-root /other\n", "/other" },
+	{ "layout fs\n", "layout maildir++\n", NULL },
+	{ "layout maildir++\n", "layout host\n", NULL },
+};
+
+START_TEST(layout)
+{
+	const char *want = layouts[_i].index_root;
+	const struct config_account *a;
+	char text[400];
+	struct config *c;
+
+	snprintf(text, sizeof(text), MAIN "%s", layouts[_i].host);
+	put("quire.conf", text);
+	snprintf(
+	    text, sizeof(text), "maildir /mail/x\n%s", layouts[_i].account);
+	put("accounts/x.conf", text);
+	c = load();
+	a = config_account(c, STR("x"));
+	ck_assert_int_eq(a->layout == LAYOUT_FS, want != NULL);
+	ck_assert(want == NULL || str_eq(a->index_root, str_from(want)));
+	config_free(&c);
+}
+END_TEST
+
+static const struct {
 	const char *file, *text, *error;
 } wrongs[] = {
 	{ "accounts/x.conf", "maildir relative\n", "maildir /ABSOLUTE" },
@@ -202,6 +235,12 @@ static const struct {
 	    "imaps and submissions need 'tls" },
 	{ "quire.conf", MAIN "limits {\n recipients 3\n}\n",
 	    "out of range, 100 to" },
+	{ "accounts/x.conf", "maildir /m\nlayout fs\nindex-root i\n",
+	    "outside its maildir" },
+	{ "accounts/x.conf", "maildir /m\nlayout fs\nindex-root /m/i\n",
+	    "outside its maildir" },
+	{ "accounts/x.conf", "maildir /m\nlayout nested\n",
+	    "allowed: host, maildir++, fs" },
 	{ "quire.conf", MAIN "any-domain carol\n", "unknown account 'carol'" },
 };
 
@@ -229,6 +268,7 @@ main(void)
 	tcase_add_loop_test(t, addresses, 0, N(finds));
 	tcase_add_test(t, snapshot);
 	tcase_add_test(t, logins);
+	tcase_add_loop_test(t, layout, 0, N(layouts));
 	tcase_add_loop_test(t, errors, 0, N(wrongs));
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -306,6 +306,24 @@ START_TEST(foreign_nested)
 }
 END_TEST
 
+/* Who forgets the setting is told, and does no harm. */
+START_TEST(not_maildirpp)
+{
+	struct account_opts o = { .hostname = "h" };
+	struct account *a = account(false);
+	struct err e = { 0 };
+	int fd;
+
+	count(a, "INBOX");
+	account_close(&a);
+	fd = openat(t_rootfd, "M", O_RDONLY | O_DIRECTORY);
+	ck_assert_int_eq(account_open(&a, fd, &o, &e), -1);
+	ck_assert_ptr_nonnull(strstr(e.text, "layout fs"));
+	close(fd);
+	t_sh("test ! -e M/quire");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -321,6 +339,7 @@ main(void)
 	tcase_add_test(t, create_rename_delete);
 	tcase_add_test(t, rename_below_plain);
 	tcase_add_test(t, foreign_nested);
+	tcase_add_test(t, not_maildirpp);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
 	return t_run(s);
