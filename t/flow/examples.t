@@ -179,7 +179,9 @@ taken() {
 		for o in $c $(echo $c | tr a-z A-Z); do
 			complaint "$1" "-$o" | grep -q 'invalid option' ||
 			    echo "$o"
-			complaint "$1" "--$o=x" | grep -o -- "'--[^'=]*'" |
+			# one takes no argument, the other wants one
+			{ complaint "$1" "--$o=x"; complaint "$1" "--$o"; } |
+			    grep -o -- "'--[^'=]*'" |
 			    grep -v -- "'--$o'" | tr -d "'" | sed 's/^-//'
 		done
 	done | sort -u
