@@ -10,9 +10,10 @@
 
 enum {
 	NEEDS_FILE = 1 << 0,
-	NEEDS_HEAD = 1 << 1,
+	NEEDS_FIELDS = 1 << 1,
 	NEEDS_TREE = 1 << 2,
 	SETS_SEEN = 1 << 3,
+	NEEDS_PRINT = 1 << 4, /* the structure, if it is not kept printed */
 };
 
 struct run {
@@ -27,6 +28,20 @@ struct run {
 	struct err err;	  /* of the first that failed */
 	const char *code; /* [UNKNOWN-CTE] */
 };
+
+/* HEADER.FIELDS of fields that are kept need no file. */
+bool
+section_is_kept(const struct imap_section *sec)
+{
+	size_t i;
+
+	if (sec->what != IMAP_SECTION_FIELDS || sec->path_n > 0)
+		return false;
+	for (i = 0; i < sec->fields.n; i++)
+		if (!parsed_has_field(sec->fields.v[i]))
+			return false;
+	return true;
+}
 
 static unsigned
 item_needs(const struct imap_fetch_item *it)
@@ -44,16 +59,19 @@ item_needs(const struct imap_fetch_item *it)
 	case IMAP_FETCH_THREADID:
 		return 0;
 	case IMAP_FETCH_ENVELOPE:
-		return NEEDS_FILE | NEEDS_HEAD;
+		return NEEDS_FIELDS;
 	case IMAP_FETCH_BODY_STRUCT:
 	case IMAP_FETCH_BODYSTRUCTURE:
+		return NEEDS_TREE | NEEDS_PRINT;
 	case IMAP_FETCH_PREVIEW:
-		return NEEDS_FILE | NEEDS_TREE;
+		return NEEDS_TREE;
 	case IMAP_FETCH_SECTION:
 	case IMAP_FETCH_BINARY:
 	case IMAP_FETCH_BINARY_SIZE:
 		needs = NEEDS_FILE;
-		if (it->section.path_n > 0)
+		if (section_is_kept(&it->section))
+			needs = NEEDS_FIELDS;
+		else if (it->section.path_n > 0)
 			needs |= NEEDS_TREE;
 		if (!it->is_peek)
 			needs |= SETS_SEEN;
@@ -81,18 +99,44 @@ put_emailid(struct out *o, const struct message *m)
 }
 
 static int
+put_envelope(struct msg *g)
+{
+	const struct mime_part *head;
+
+	if (parsed_fields(g) == -1)
+		return -1;
+	head = mime_parse(&g->s->msg_arena, g->parsed.fields, 0);
+	out_puts(&g->s->out, "ENVELOPE ");
+	imap_print_envelope(&g->s->out.b, head->envelope, g->s->is_utf8);
+	return 0;
+}
+
+static int
+put_structure(struct msg *g, bool is_extended)
+{
+	struct out *o = &g->s->out;
+	const struct parsed *p = &g->parsed;
+
+	if (parsed_tree(g) == -1)
+		return -1;
+	out_puts(o, is_extended ? "BODYSTRUCTURE " : "BODY ");
+	if (p->structure.p != NULL && p->body.p != NULL)
+		out_put(o, is_extended ? p->structure : p->body);
+	else if (msg_tree(g) == -1)
+		return -1;
+	else
+		imap_print_body(&o->b, g->root, is_extended, g->s->is_utf8);
+	return 0;
+}
+
+static int
 put_preview(struct msg *g)
 {
-	struct buf text;
-	int rc;
-
-	buf_init(&text, 2000);
-	if ((rc = msg_preview(g, &text)) == 0) {
-		out_puts(&g->s->out, "PREVIEW ");
-		imap_print_string(&g->s->out.b, buf_str(&text), g->s->is_utf8);
-	}
-	buf_release(&text);
-	return rc;
+	if (parsed_tree(g) == -1)
+		return -1;
+	out_puts(&g->s->out, "PREVIEW ");
+	imap_print_string(&g->s->out.b, g->parsed.preview, g->s->is_utf8);
+	return 0;
 }
 
 /* One item; -1: the message cannot be read. */
@@ -131,21 +175,10 @@ put_item(struct run *r, const struct imap_fetch_item *it)
 		out_puts(o, "THREADID NIL");
 		break;
 	case IMAP_FETCH_ENVELOPE:
-		if (msg_head(g) == -1)
-			return -1;
-		out_puts(o, "ENVELOPE ");
-		imap_print_envelope(&o->b, g->head->envelope, r->s->is_utf8);
-		break;
+		return put_envelope(g);
 	case IMAP_FETCH_BODY_STRUCT:
 	case IMAP_FETCH_BODYSTRUCTURE:
-		if (msg_tree(g) == -1)
-			return -1;
-		out_puts(o, it->kind == IMAP_FETCH_BODY_STRUCT ?
-				"BODY " :
-				"BODYSTRUCTURE ");
-		imap_print_body(&o->b, g->root,
-		    it->kind == IMAP_FETCH_BODYSTRUCTURE, r->s->is_utf8);
-		break;
+		return put_structure(g, it->kind == IMAP_FETCH_BODYSTRUCTURE);
 	case IMAP_FETCH_PREVIEW:
 		return put_preview(g);
 	case IMAP_FETCH_SECTION:
@@ -163,9 +196,12 @@ prepare(struct run *r)
 {
 	if (r->needs & NEEDS_FILE && msg_open(&r->msg) == -1)
 		return -1;
-	if (r->needs & NEEDS_TREE && msg_tree(&r->msg) == -1)
+	if (r->needs & NEEDS_TREE && parsed_tree(&r->msg) == -1)
 		return -1;
-	if (r->needs & NEEDS_HEAD && msg_head(&r->msg) == -1)
+	if (r->needs & NEEDS_FIELDS && parsed_fields(&r->msg) == -1)
+		return -1;
+	if (r->needs & NEEDS_PRINT && r->msg.parsed.structure.p == NULL &&
+	    msg_tree(&r->msg) == -1)
 		return -1;
 	return 0;
 }

@@ -13,4 +13,7 @@ int fetch_section(struct msg *, const struct imap_fetch_item *);
 int
 fetch_binary(struct msg *, const struct imap_fetch_item *, const char **code);
 
+/* Answered from the fields that are kept (parsed.h). */
+bool section_is_kept(const struct imap_section *);
+
 #endif

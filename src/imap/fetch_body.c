@@ -73,6 +73,7 @@ put_fields(struct msg *g, const struct imap_fetch_item *it, struct span span)
 	const struct imap_section *sec = &it->section;
 	struct buf block, fields;
 	struct str s;
+	bool is_kept = section_is_kept(sec);
 	int rc = 0;
 
 	buf_init(&block, MSG_MAX_HEADER);
@@ -81,7 +82,9 @@ put_fields(struct msg *g, const struct imap_fetch_item *it, struct span span)
 		rc = msg_read(g, span, to_buf, &block);
 	if (rc == 0) {
 		mime_field_select(&fields,
-		    sec->path_n > 0 ? buf_str(&block) : buf_str(&g->header),
+		    sec->path_n > 0 ? buf_str(&block) :
+		    is_kept	    ? g->parsed.fields :
+				      buf_str(&g->header),
 		    sec->fields.v, sec->fields.n,
 		    sec->what == IMAP_SECTION_FIELDS_NOT);
 		buf_puts(&fields, "\r\n");
@@ -100,9 +103,13 @@ fetch_section(struct msg *g, const struct imap_fetch_item *it)
 {
 	struct out *o = &g->s->out;
 	const struct mime_part *part;
-	struct span span;
-	int found = msg_section(g, &it->section, &span, &part);
+	struct span span = { 0 };
+	int found = 1;
 
+	if (!section_is_kept(&it->section))
+		found = msg_section(g, &it->section, &span, &part);
+	else if (parsed_fields(g) == -1)
+		return -1;
 	if (found == -1)
 		return -1;
 	imap_print_section(&o->b, it, g->s->is_utf8);

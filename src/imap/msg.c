@@ -17,9 +17,10 @@ forget(struct msg *g)
 {
 	msgfile_free(&g->file);
 	g->has_header = false;
-	if (g->head != NULL || g->root != NULL)
+	if (g->parsed.was_asked || g->root != NULL)
 		arena_clear(&g->s->msg_arena);
-	g->head = g->root = NULL;
+	g->parsed = (struct parsed){ 0 };
+	g->root = NULL;
 }
 
 void
@@ -32,7 +33,7 @@ msg_release(struct msg *g)
 void
 msg_set(struct msg *g, uint32_t seq)
 {
-	if (g->file != NULL)
+	if (g->file != NULL || g->parsed.was_asked)
 		forget(g);
 	g->seq = seq;
 	mailbox_get(g->s->mbox, seq, &g->m);
@@ -103,21 +104,6 @@ msg_header(struct msg *g)
 		step *= 2;
 	}
 	g->has_header = true;
-	return 0;
-}
-
-int
-msg_head(struct msg *g)
-{
-	if (g->head != NULL)
-		return 0;
-	if (g->root != NULL) {
-		g->head = g->root;
-		return 0;
-	}
-	if (msg_header(g) == -1)
-		return -1;
-	g->head = mime_parse(&g->s->msg_arena, buf_str(&g->header), 0);
 	return 0;
 }
 
@@ -230,9 +216,9 @@ msg_section(struct msg *g, const struct imap_section *sec, struct span *span,
 	*part = NULL;
 	if (sec->path_n == 0)
 		return top_section(g, sec, span);
-	if (msg_tree(g) == -1)
+	if (parsed_parts(g) == -1 || msg_open(g) == -1)
 		return -1;
-	p = mime_part_find(g->root, sec->path, sec->path_n);
+	p = mime_part_find(g->parsed.parts, sec->path, sec->path_n);
 	if (p == NULL)
 		return 0;
 	*part = p;

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "format/mime/mime.h"
 #include "imap.h"
+#include "parsed.h"
 
 #define MSG_CHUNK      (32 * 1024)
 #define MSG_MAX_HEADER (1024 * 1024) /* what a longer one has is its body */
@@ -27,7 +28,7 @@ struct msg {
 	uint64_t size;	   /* with file */
 	struct buf header; /* with has_header: with its blank line */
 	bool has_header;
-	const struct mime_part *head; /* parsed from the header only */
+	struct parsed parsed;
 	const struct mime_part *root; /* of the whole message */
 	struct err err;
 };
@@ -44,7 +45,6 @@ void msg_set(struct msg *, uint32_t seq);
 /* These return -1 with msg->err set. */
 int msg_open(struct msg *);
 int msg_header(struct msg *);
-int msg_head(struct msg *); /* header parsed: envelope */
 int msg_tree(struct msg *);
 /* Octets of a span through fn, in chunks; stops when fn returns false. */
 typedef bool msg_sink(void *arg, struct str);

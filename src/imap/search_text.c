@@ -27,9 +27,15 @@ search_header(struct msg *g, struct node *n)
 	struct str block;
 	bool found = false;
 
-	if (msg_header(g) == -1)
-		return -1;
-	block = buf_str(&g->header);
+	if (parsed_has_field(n->key->field)) {
+		if (parsed_fields(g) == -1)
+			return -1;
+		block = g->parsed.fields;
+	} else {
+		if (msg_header(g) == -1)
+			return -1;
+		block = buf_str(&g->header);
+	}
 	buf_init(&tmp, MAX_FIELD);
 	while (!found && mime_field_next(&block, &field))
 		if (str_eq_nocase(field.name, n->key->field))
@@ -152,9 +158,9 @@ search_sent(struct msg *g, const struct imap_key *k)
 	int64_t seconds, day;
 	int zone_min;
 
-	if (msg_header(g) == -1)
+	if (parsed_fields(g) == -1)
 		return -1;
-	if (!mime_field_find(buf_str(&g->header), STR("Date"), &field) ||
+	if (!mime_field_find(g->parsed.fields, STR("Date"), &field) ||
 	    !mime_date_parse(field.value, &seconds, &zone_min))
 		return 0;
 	seconds += (int64_t)zone_min * 60;

@@ -53,6 +53,7 @@ struct plan {
 	struct recs_writer w;
 	int fd;
 	bool is_all; /* a new file of records */
+	uint32_t cache_no;
 };
 
 /* A record that cannot be read is made from what the row and a name say. */
@@ -177,6 +178,8 @@ write_index(struct mailbox *m, struct plan *p, struct err *e)
 	*p = (struct plan){ .fd = -1 };
 	p->h.gen = m->j.gen + 1;
 	p->h.base_off = m->j.end;
+	p->cache_no = cache_next_number(m);
+	p->h.keeps_cache = p->cache_no == m->j.cache_no;
 	p->rec = xcalloc(v->n, sizeof(*p->rec));
 	p->goner = xcalloc(v->ngone, sizeof(*p->goner));
 	if (step_sync(m->curfd) == -1 || step_sync(m->newfd) == -1)
@@ -245,6 +248,8 @@ take_over(struct mailbox *m, struct journal *n)
 {
 	struct journal *j = &m->j;
 
+	if (n->cache_no != j->cache_no)
+		memset(m->v.cache, 0, m->v.n * sizeof(*m->v.cache));
 	n->lockfd = j->lockfd;
 	n->is_locked = j->is_locked;
 	if (n->pubfd != j->pubfd)
@@ -266,6 +271,7 @@ make_journal(struct mailbox *m, const struct plan *p, uint64_t carried,
 		.modseq = p->h.modseq,
 		.index_gen = p->h.gen,
 		.index_crc = p->h.crc,
+		.cache_no = p->cache_no,
 		.base_off = p->h.base_off,
 		.prev_end = j->end,
 		.carry_end = JOURNAL_HEAD + (j->end - carried),
@@ -302,7 +308,7 @@ is_number_of(const char *file, const char *what, uint64_t *number)
 
 /* keep: this generation, the one before, and the records of both. */
 static void
-sweep(struct mailbox *m, uint64_t gen, uint64_t recs, uint64_t recs_before)
+sweep(struct mailbox *m, const struct plan *p, uint64_t recs_before)
 {
 	int fd = dup(m->qfd);
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
@@ -316,10 +322,13 @@ sweep(struct mailbox *m, uint64_t gen, uint64_t recs, uint64_t recs_before)
 	}
 	rewinddir(d);
 	while ((de = readdir(d)) != NULL)
-		if ((is_number_of(de->d_name, "index", &k) && k + 1 < gen) ||
-		    (is_number_of(de->d_name, "journal", &k) && k + 1 < gen) ||
-		    (is_number_of(de->d_name, "recs", &k) && k != recs &&
-			k != recs_before))
+		if ((is_number_of(de->d_name, "index", &k) &&
+			k + 1 < p->h.gen) ||
+		    (is_number_of(de->d_name, "journal", &k) &&
+			k + 1 < p->h.gen) ||
+		    (is_number_of(de->d_name, "recs", &k) &&
+			k != p->h.recs.number && k != recs_before) ||
+		    (is_number_of(de->d_name, "cache", &k) && k < p->cache_no))
 			step_unlink(m->qfd, de->d_name);
 	closedir(d);
 }
@@ -342,7 +351,7 @@ change_over(
 	m->index_len = p->h.file_len;
 	m->must_generate = false;
 	lost_release(&m->lost);
-	sweep(m, n.gen, p->h.recs.number, recs_before);
+	sweep(m, p, recs_before);
 	if (keep_slot(m)) {
 		n.synced = n.end;
 		take_over(m, &n);

@@ -203,7 +203,9 @@ put_column(struct writer *w, const struct view *v, const struct index_head *h,
 	const char *p = col;
 	uint32_t i;
 
-	if (v->nghosts == 0)
+	if (col == NULL)
+		put_zeros(w, h->n * width);
+	else if (v->nghosts == 0)
 		put(w, p, v->n * width);
 	else
 		for (i = 0; i < v->n; i++)
@@ -225,7 +227,7 @@ is_settled(const struct view *v, uint32_t i)
 
 static void
 put_columns(struct writer *w, const struct view *v, const struct index_head *h,
-    const uint64_t *rec)
+    uint64_t *rec)
 {
 	uint16_t *st = xreallocarray(NULL, v->n, sizeof(*st));
 	uint32_t *fnx = xreallocarray(NULL, v->n, sizeof(*fnx)), i;
@@ -236,13 +238,12 @@ put_columns(struct writer *w, const struct view *v, const struct index_head *h,
 			(is_settled(v, i) ? ST_KEPT & ~ST_DONE : ST_KEPT);
 		fnx[i] = is_settled(v, i) ? v->fn[i] : v->fnx[i];
 	}
+	out.st = st;
 	out.fnx = fnx;
-#define PUT(col)                                                      \
-	put_column(w, v, h,                                           \
-	    (void *)out.col == (void *)v->rec ? (const void *)rec :   \
-	    (void *)out.col == (void *)v->st  ? (const void *)st :    \
-						(const void *)out.col, \
-	    sizeof(*out.col));
+	out.rec = rec;
+	if (!h->keeps_cache)
+		out.cache = NULL;
+#define PUT(col) put_column(w, v, h, out.col, sizeof(*out.col));
 	VIEW_COLUMNS(PUT)
 #undef PUT
 	flush(w);
@@ -369,7 +370,7 @@ small_len(struct mailbox *m, const uint64_t *goner, const struct index_head *h)
 
 static int
 write_file(struct mailbox *m, struct index_head *h, struct writer *w,
-    const uint64_t *rec, const uint64_t *goner, struct err *e)
+    uint64_t *rec, const uint64_t *goner, struct err *e)
 {
 	char head[HEAD];
 	struct buf b;
@@ -395,7 +396,7 @@ write_file(struct mailbox *m, struct index_head *h, struct writer *w,
 }
 
 int
-index_write(struct mailbox *m, struct index_head *h, const uint64_t *rec,
+index_write(struct mailbox *m, struct index_head *h, uint64_t *rec,
     const uint64_t *goner, struct err *e)
 {
 	struct writer w = { .fd = -1 };

@@ -39,6 +39,7 @@ struct index_head {
 	uint32_t n, cap; /* rows, room for rows */
 	uint64_t modseq;
 	uint32_t mirror_lo, mirror_hi;
+	bool keeps_cache; /* writing: the places in it still hold */
 	struct recs recs;
 	struct counters c;
 	uint64_t small_len, file_len;
@@ -51,7 +52,7 @@ void index_name(const char *what, uint64_t number, char out[32]);
  * goner[i] are the places of the records. Durable when it returns; *h is
  * completed.
  */
-int index_write(struct mailbox *, struct index_head *, const uint64_t *rec,
+int index_write(struct mailbox *, struct index_head *, uint64_t *rec,
     const uint64_t *goner, struct err *);
 /*
  * Load what journal j goes on from into the (empty) view. -1: it is not
@@ -67,6 +68,11 @@ index_check(int dirfd, uint64_t gen, struct index_head *, const char **why);
 void index_unmap(char *block, size_t n);
 /* Was this block cut short under us? Then its view means nothing. */
 bool index_was_cut(const char *block);
+
+/* ---- cache.c ---- */
+void cache_release(struct cache **);
+/* Of the file the next generation uses: another one if most is dead. */
+uint32_t cache_next_number(struct mailbox *);
 
 /* ---- lost.c ---- */
 /* The name of a row whose record is lost; false: no file is its. */

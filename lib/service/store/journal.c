@@ -235,6 +235,7 @@ journal_create(
 	j->modseq = spec->modseq;
 	j->index_gen = spec->index_gen;
 	j->index_crc = spec->index_crc;
+	j->cache_no = spec->cache_no;
 	j->base_off = spec->base_off;
 	j->prev_end = spec->prev_end;
 	j->carry_end = spec->carry_end;

@@ -96,6 +96,7 @@ journal_salvage(struct journal *j, uint64_t size, struct err *e)
 		/* not of the journal that stood before: readers start anew */
 		.index_gen = j->index_gen,
 		.index_crc = j->index_crc,
+		.cache_no = j->cache_no,
 		.base_off = j->base_off,
 		.fill = salvage_fill,
 		.arg = &s };

@@ -171,6 +171,7 @@ mailbox_release(struct mailbox *m)
 		if (*fds[i] != -1)
 			close(*fds[i]);
 	msgfile_free(&m->kept);
+	cache_release(&m->cache);
 	view_release(&m->v);
 	ops_release(&m->ops);
 	ranges_release(&m->recent);
@@ -196,6 +197,7 @@ mailbox_close(struct mailbox **mp)
 		while (mailbox_bury(m, MIRROR_BATCH, NULL) > 0)
 			;
 		mailbox_write_sizes(m);
+		mailbox_cache_flush(m);
 		mailbox_export_state(m, EXPORT_NOW, NULL);
 		if (m->expunged_here)
 			mailbox_purge(m);

@@ -195,6 +195,19 @@ int mailbox_copy(struct mailbox *src, struct mailbox *dst,
 int mailbox_move(struct mailbox *src, struct mailbox *dst,
     const struct ranges *uids, struct copy_result *, struct err *);
 
+/* ---- what parsing found out ---- */
+/*
+ * Octets of the caller's own making, kept beside the mailbox for every session
+ * to come; up to 64 KiB a message. A cache: what was put may be gone. The
+ * version says who understands them. *out is lent until the next get.
+ */
+bool mailbox_cache_get(
+    struct mailbox *, uint32_t uid, uint32_t version, struct str *out);
+void
+mailbox_cache_put(struct mailbox *, uint32_t uid, uint32_t version, struct str);
+/* Others see what was put; at the latest with the next sync or close. */
+void mailbox_cache_flush(struct mailbox *);
+
 /* ---- reading a message ---- */
 /*
  * The octets of a message as IMAP serves them, with CRLF line ends, whatever

@@ -34,7 +34,7 @@ enum op_type {
 	OP_GONE = 18, /* the mailbox was deleted */
 	OP_SIZE = 19,
 	OP_BURIED = 20, /* files of expunged messages moved away */
-	OP_SEAL = 21,
+	OP_CACHE = 22,	/* where entries of the cache stand */
 	/* account journal */
 	OP_MBOX = 64,
 	OP_MBOXGONE = 65,
@@ -95,7 +95,7 @@ bool op_flags_unpack(struct str, struct op_flags *);
 
 /* Lists of u32 tuples: EXPUNGE {uid, why, hash lo, hash hi}, FN {uid, new},
  * FNDONE {lo, hi}, MERGED {uid, fn, where}, BURIED {lo, hi},
- * SIZE {uid, bits, size lo, size hi} */
+ * SIZE {uid, bits, size lo, size hi}, CACHE {uid, place} */
 void op_begin(struct ops *, enum op_type, uint16_t flags);
 void op_u32(struct ops *, uint32_t);
 void op_u64(struct ops *, uint64_t);

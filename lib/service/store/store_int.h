@@ -154,8 +154,9 @@ struct journal {
 	 * where that journal ended, and where what followed ends here */
 	uint64_t index_gen, base_off, prev_end, carry_end;
 	uint32_t index_crc;
-	uint64_t end;	 /* everything before is read and applied */
-	uint64_t synced; /* by this handle, up to here */
+	uint32_t cache_no; /* the file its OP_CACHE mean */
+	uint64_t end;	   /* everything before is read and applied */
+	uint64_t synced;   /* by this handle, up to here */
 	uint64_t modseq;
 	uint32_t last_boot; /* of the last transaction */
 	struct pub pub;
@@ -177,7 +178,7 @@ struct journal_spec {
 	uint64_t modseq;
 	/* the index it starts from, as in struct journal */
 	uint64_t index_gen, base_off, prev_end, carry_end;
-	uint32_t index_crc;
+	uint32_t index_crc, cache_no;
 	/* fills the first transactions, or NULL */
 	int (*fill)(void *, struct journal *, struct err *);
 	void *arg;
@@ -417,6 +418,7 @@ struct mailbox {
 	struct recs recs;
 	int slotfd[REC_SLOTS]; /* former journals; -1 */
 	uint64_t slotend[REC_SLOTS];
+	struct cache *cache;	 /* NULL until asked */
 	struct lost_names *lost; /* instead of damaged ones; NULL */
 	char *window;		 /* of one of them */
 	unsigned window_slot;

@@ -134,6 +134,7 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 	mailbox_export(m);
 	if (index_was_cut(m->v.block))
 		m->is_dead = true;
+	mailbox_cache_flush(m);
 	if (is_quiet(m, may_expunge))
 		return 0;
 	if (m->j.must_audit && !m->j.readonly && !journal_is_whole(&m->j)) {

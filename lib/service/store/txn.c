@@ -28,7 +28,7 @@ static const char *const magics[] = { "QJRNL\0\0\1", "QACCT\0\0\1" };
  * 56 u64 prev_end | 64 u32 crc of the index's head | 68 u32 feat_incompat
  * 72 u32 feat_compat | 76 u32 zero | 80 u64 created | 88 u64 carry_end
  * 96 u64 st_ino | 104 u64 index_gen | 112 u64 base_off
- * 124 u32 crc32c of 0..123
+ * 120 u32 cache_no | 124 u32 crc32c of 0..123
  */
 void
 journal_head_pack(char p[JOURNAL_HEAD], const struct journal *j, uint64_t ino)
@@ -50,6 +50,7 @@ journal_head_pack(char p[JOURNAL_HEAD], const struct journal *j, uint64_t ino)
 	le64_put(p + 96, ino);
 	le64_put(p + 104, j->index_gen);
 	le64_put(p + 112, j->base_off);
+	le32_put(p + 120, j->cache_no);
 	le32_put(p + 124, crc32c(0, p, 124));
 }
 
@@ -82,6 +83,7 @@ journal_head_unpack(const char *p, struct journal *j)
 	j->carry_end = le64_get(p + 88);
 	j->index_gen = le64_get(p + 104);
 	j->base_off = le64_get(p + 112);
+	j->cache_no = le32_get(p + 120);
 	return true;
 }
 

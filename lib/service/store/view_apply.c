@@ -327,6 +327,23 @@ apply_size(struct apply *a, struct str body)
 }
 
 static bool
+apply_cache(struct apply *a, struct str body)
+{
+	struct view *v = a->v;
+	uint32_t row;
+	size_t n, i;
+
+	if (!op_tuples(body, 2, &n))
+		return refuse(a, "CACHE is malformed");
+	for (i = 0; i < n; i++) {
+		row = view_row(v, op_tuple(body, 2, i, 0));
+		if (row < v->n)
+			v->cache[row] = op_tuple(body, 2, i, 1);
+	}
+	return true;
+}
+
+static bool
 apply_buried(struct apply *a, struct str body)
 {
 	struct view *v = a->v;
@@ -492,6 +509,8 @@ apply_op(struct apply *a, const struct op *op)
 		return apply_size(a, op->body);
 	case OP_BURIED:
 		return apply_buried(a, op->body);
+	case OP_CACHE:
+		return apply_cache(a, op->body);
 	case OP_SCAN:
 		return apply_scan(a, op->body);
 	case OP_SCANSTEP:

@@ -393,6 +393,78 @@ START_TEST(history)
 }
 END_TEST
 
+static bool
+has_entry(struct mailbox *m, uint32_t uid, const char *text)
+{
+	struct str got;
+
+	return mailbox_cache_get(m, uid, 7, &got) &&
+	       str_eq(got, str_from(text));
+}
+
+/* What was put is there for others, in the next generation too, and is never
+ * another message's. */
+START_TEST(cache)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX"), *o = t_mailbox(a, "INBOX");
+	char path[300], big[3000];
+	struct str got;
+	uint32_t i;
+
+	fill(m, 300);
+	t_sync(o, NULL);
+	mailbox_cache_put(m, 2, 7, STR("two"));
+	mailbox_cache_put(m, 3, 7, STR(""));
+	mailbox_cache_put(m, 999, 7, STR("nobody"));
+	ck_assert(!mailbox_cache_get(m, 2, 7, &got));
+	mailbox_cache_flush(m);
+	ck_assert(has_entry(m, 2, "two") && has_entry(m, 3, ""));
+	ck_assert(!mailbox_cache_get(m, 2, 8, &got));
+	ck_assert(!mailbox_cache_get(m, 1, 7, &got));
+	t_sync(o, NULL);
+	ck_assert(has_entry(o, 2, "two"));
+	m->must_generate = true;
+	t_sync(m, NULL);
+	mailbox_cache_put(m, 4, 7, STR("four"));
+	t_sync(m, NULL);
+	t_sync(o, NULL);
+	ck_assert(has_entry(o, 2, "two") && has_entry(o, 4, "four"));
+	mailbox_close(&o);
+	o = t_mailbox(a, "INBOX");
+	ck_assert(has_entry(o, 2, "two") && has_entry(o, 4, "four"));
+	/* dead entries make the next generation begin another file */
+	memset(big, 'x', sizeof(big));
+	for (i = 0; i < 4000; i++)
+		mailbox_cache_put(m, 5, 7, str_make(big, sizeof(big)));
+	mailbox_cache_flush(m);
+	m->must_generate = true;
+	t_sync(m, NULL);
+	t_sync(o, NULL);
+	ck_assert(!mailbox_cache_get(o, 2, 7, &got));
+	ck_assert(!find("cache.", false, path));
+	mailbox_cache_put(o, 2, 7, STR("again"));
+	t_sync(o, NULL);
+	t_sync(m, NULL);
+	ck_assert(has_entry(m, 2, "again"));
+	ck_assert(find("cache.", false, path));
+	/* damage is a miss, and so is another message's entry */
+	flip(path, 0.7);
+	mailbox_close(&o);
+	o = t_mailbox(a, "INBOX");
+	ck_assert(!mailbox_cache_get(o, 2, 7, &got));
+	mailbox_cache_put(o, 2, 7, STR("whole"));
+	t_sync(o, NULL);
+	o->v.cache[6] = o->v.cache[1];
+	ck_assert(has_entry(o, 2, "whole"));
+	ck_assert(!mailbox_cache_get(o, 7, 7, &got));
+	mailbox_close(&o);
+	mailbox_close(&m);
+	account_close(&a);
+	t_verify();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -402,6 +474,7 @@ main(void)
 	tcase_add_checked_fixture(t, t_setup, t_teardown);
 	tcase_add_test(t, index_every_byte);
 	tcase_add_test(t, history);
+	tcase_add_test(t, cache);
 	tcase_add_test(t, mapped_and_cut);
 	tcase_add_test(t, private_files);
 	tcase_set_timeout(t, 600);
