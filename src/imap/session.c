@@ -356,6 +356,7 @@ imap_session_run(const struct imap_start *start)
 		.is_fs = start->is_fs,
 		.indexfd = start->indexfd,
 		.exports = (enum account_export)start->exports,
+		.coexist = start->coexist,
 		.log = start->log };
 	struct session s;
 	struct imap_event e;

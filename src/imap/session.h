@@ -42,6 +42,7 @@ struct imap_start {
 	bool is_tls;
 	bool is_readonly, is_fast_sync; /* as in struct account_opts */
 	int exports;			/* enum account_export */
+	bool coexist;
 	/* Tag of the LOGIN or AUTHENTICATE that the session itself answers
 	 * with OK [CAPABILITY ..]; empty: greet with PREAUTH. */
 	struct str tag;

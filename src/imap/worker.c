@@ -20,6 +20,7 @@ static struct {
 	char hostname[256];
 	bool fast;
 	int exports;
+	bool coexist;
 	uint64_t write_ms, message_size;
 } inherited = { .hostname = "localhost", .write_ms = 30000 };
 
@@ -38,6 +39,7 @@ imap_prepare(struct daemon *d)
 		    sizeof(inherited.hostname));
 		inherited.fast = c->sync_fast;
 		inherited.exports = c->exports;
+		inherited.coexist = c->coexist == COEXIST_DOVECOT;
 		inherited.write_ms = c->limits.write_ms;
 		inherited.message_size = c->limits.message_size;
 	}
@@ -127,6 +129,7 @@ imap_work(const struct nursery_job *job)
 		.hostname = inherited.hostname,
 		.is_fast_sync = inherited.fast,
 		.exports = inherited.exports,
+		.coexist = inherited.coexist,
 		.log = session_log };
 	struct imap_limits limits = imap_limits_default;
 	struct msg_handover h;

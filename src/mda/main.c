@@ -16,6 +16,7 @@ static struct {
 	char authserv_id[256];
 	bool fast;
 	enum account_export exports;
+	bool coexist;
 } inherited = { .hostname = "localhost", .authserv_id = "localhost" };
 
 void
@@ -24,6 +25,7 @@ mda_settings(struct account_opts *o)
 	o->hostname = inherited.hostname;
 	o->fast_sync = inherited.fast;
 	o->exports = inherited.exports;
+	o->coexist = inherited.coexist;
 }
 
 struct str
@@ -49,6 +51,7 @@ prepare(struct daemon *d)
 		    sizeof(inherited.authserv_id));
 		inherited.fast = c->sync_fast;
 		inherited.exports = (enum account_export)c->exports;
+		inherited.coexist = c->coexist == COEXIST_DOVECOT;
 	}
 	config_free(&c);
 	conf_errors_release(&errors);

@@ -90,6 +90,7 @@ struct config {
 	bool is_single_user;	/* localserve: everything is one uid */
 	bool sync_fast;
 	int exports;	  /* EXPORTS_* */
+	int coexist;	  /* COEXIST_* */
 	bool is_snapshot; /* addresses are in normal form already */
 	struct config_limits limits;
 	struct config_checks checks;
@@ -105,6 +106,7 @@ struct config {
 };
 /* as enum account_export of the store has them */
 enum { EXPORTS_AUTO, EXPORTS_NONE, EXPORTS_DOVECOT };
+enum { COEXIST_NONE, COEXIST_DOVECOT };
 enum { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
 
 /* NULL on any error; they are in *errors. dirfd: the directory with

@@ -151,6 +151,8 @@ config_print(struct buf *b, const struct config *c)
 	put_bool(b, 0, "single-user", c->is_single_user);
 	put_bool(b, 0, "sync-fast", c->sync_fast);
 	put(b, 0, "export", str_from(exports[c->exports]));
+	put(b, 0, "coexist",
+	    c->coexist == COEXIST_DOVECOT ? STR("dovecot") : STR("none"));
 	if (c->tls_key.n > 0) {
 		buf_puts(b, "tls {\n");
 		put(b, 1, "certificate", c->tls_certificate);

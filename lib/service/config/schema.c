@@ -12,6 +12,7 @@ static const char *const log_levels[] = { "error", "warn", "info", "debug",
 static const char *const exports[] = { "auto", "none", "dovecot", NULL };
 static const char *const switches[] = { "auto", "yes", "no", NULL };
 static const char *const layouts[] = { "host", "maildir++", "fs", NULL };
+static const char *const coexist[] = { "none", "dovecot", NULL };
 static const char *const sources[] = { "own", "system", NULL };
 
 /* clang-format off */
@@ -274,6 +275,7 @@ static const struct conf_row rows[] = {
 	{ "single-user",      CONF_BOOL,  C(is_single_user) },
 	{ "sync-fast",	      CONF_BOOL,  C(sync_fast) },
 	{ "export",	      CONF_WORD,  C(exports), .words = exports },
+	{ "coexist",	      CONF_WORD,  C(coexist), .words = coexist },
 	{ "tls",	      CONF_BLOCK, .block = tls_block },
 	{ "users",	      CONF_BLOCK, .block = users_block },
 	{ "limits",	      CONF_BLOCK, .block = limits_block },
@@ -445,6 +447,10 @@ config_check(struct config *c, struct conf_errors *e)
 		    "no listener: give 'listener NAME { address IP ... }'");
 	if ((c->tls_certificate.n > 0) != (c->tls_key.n > 0))
 		conf_error(e, &top, "tls needs both 'certificate' and 'key'");
+	if (c->coexist == COEXIST_DOVECOT && c->exports == EXPORTS_NONE)
+		conf_error(e, &top,
+		    "'coexist dovecot' needs the exports that 'export none' "
+		    "switches off");
 	for (i = 0; i < c->nlisteners; i++)
 		if (c->tls_key.n == 0 &&
 		    (c->listeners[i].ports[SERVICE_IMAPS] != 0 ||

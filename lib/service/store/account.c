@@ -299,6 +299,9 @@ account_refresh(struct account *a, struct err *e)
 	if (rc == 0)
 		rc = subscriptions_import(a, e);
 	account_unlock(a);
+	/* the other server looks at them while we are open */
+	if (rc == 0 && a->opts.coexist)
+		account_export_state(a, 0, NULL);
 	return rc;
 }
 

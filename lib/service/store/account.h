@@ -64,6 +64,7 @@ struct account_opts {
 	bool is_fs;
 	int indexfd;
 	enum account_export exports;
+	bool coexist; /* Dovecot serves it at the same time: a migration */
 	/* Called with one line when something is worth a log entry; may be
 	 * NULL. Level: 0 error, 1 warning, 2 info. */
 	void (*log)(int level, const char *event, const char *text);

@@ -380,7 +380,7 @@ adopt_mailbox(struct mailbox *m, uint32_t uidvalidity,
 	int rc = -1;
 
 	/* never wait for it while holding our own lock */
-	if (theirs &&
+	if (theirs && m->uidlist_held == 0 &&
 	    dotlock_take(&lock, m->dirfd, UIDLIST_LOCK, DOTLOCK_MS, e) == -1)
 		return -1;
 	if (journal_open_lock(&m->j, e) == 0 &&

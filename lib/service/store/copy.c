@@ -278,6 +278,25 @@ pack_adds(struct copy *c, struct copy_result *r, struct err *e)
 	return 0;
 }
 
+/* Before files are linked that are to get UIDs. */
+static int
+lock_target(struct mailbox *dst, struct err *e)
+{
+	if (coexist_begin_adding(dst, e) == -1)
+		return -1;
+	if (fs_lock(dst->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) == 0)
+		return 0;
+	coexist_end(dst);
+	return -1;
+}
+
+static void
+unlock_target(struct mailbox *dst)
+{
+	fs_unlock(dst->j.lockfd, LOCK_REGISTER);
+	coexist_end(dst);
+}
+
 static void
 note_sizes(const struct copy *c)
 {
@@ -312,8 +331,7 @@ mailbox_copy(struct mailbox *src, struct mailbox *dst,
 		goto done;
 	if (c.n == 0)
 		return 0;
-	if (fs_lock(dst->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) ==
-	    -1)
+	if (lock_target(dst, e) == -1)
 		goto done;
 	if (link_all(&c, &mark, e) == 0 && mailbox_lock(dst, e) == 0) {
 		rc = pack_adds(&c, r, e);
@@ -328,7 +346,7 @@ mailbox_copy(struct mailbox *src, struct mailbox *dst,
 		unlink_all(&c);
 	else
 		note_sizes(&c);
-	fs_unlock(dst->j.lockfd, LOCK_REGISTER);
+	unlock_target(dst);
 done:
 	if (rc == -1)
 		copy_result_release(r);
@@ -495,8 +513,7 @@ mailbox_move(struct mailbox *src, struct mailbox *dst,
 		goto done;
 	if (c.n == 0)
 		return 0;
-	if (fs_lock(dst->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) ==
-	    -1)
+	if (lock_target(dst, e) == -1)
 		goto done;
 	if (link_all(&c, &mark, e) == 0 && lock_both(src, dst, e) == 0) {
 		rc = move_locked(&c, &mark, r, &is_committed, e);
@@ -507,7 +524,7 @@ mailbox_move(struct mailbox *src, struct mailbox *dst,
 	}
 	if (!is_committed)
 		unlink_all(&c);
-	fs_unlock(dst->j.lockfd, LOCK_REGISTER);
+	unlock_target(dst);
 	if (rc == 0) {
 		note_sizes(&c);
 		src->expunged_here = true;

@@ -33,15 +33,8 @@
 #define UIDLIST_TMP UIDLIST ".tmp"
 #define UIDLIST_MAX ((size_t)2 << 30)
 
-struct note { /* quire/export: what we wrote */
-	uint64_t ino, size, mtime;
-	uint32_t boot, uidvalidity;
-	uint32_t next; /* UIDs below are in it */
-	uint32_t lines;
-};
-
-static bool
-note_read(int qfd, struct note *n)
+bool
+export_note_read(int qfd, struct export_note *n)
 {
 	char raw[NOTE_SIZE];
 	int fd = fs_open_file(qfd, "export", O_RDONLY, 0);
@@ -65,8 +58,8 @@ note_read(int qfd, struct note *n)
 	return n->boot == boot_id();
 }
 
-static void
-note_write(int qfd, const struct note *n)
+void
+export_note_write(int qfd, const struct export_note *n)
 {
 	char raw[NOTE_SIZE] = { 0 };
 	int fd = fs_open_file(qfd, "export", O_WRONLY | O_CREAT, 0600);
@@ -87,8 +80,8 @@ note_write(int qfd, const struct note *n)
 	close(fd);
 }
 
-static bool
-note_agrees(const struct note *n, const struct stat *st)
+bool
+export_note_agrees(const struct export_note *n, const struct stat *st)
 {
 	return n->ino == st->st_ino && n->size == (uint64_t)st->st_size &&
 	       n->mtime == stat_mtime(st);
@@ -97,12 +90,12 @@ note_agrees(const struct note *n, const struct stat *st)
 bool
 export_is_foreign(int dirfd, int qfd, struct stat *st)
 {
-	struct note n;
+	struct export_note n;
 
 	if (fstatat(dirfd, UIDLIST, st, AT_SYMLINK_NOFOLLOW) == -1 ||
 	    !S_ISREG(st->st_mode))
 		return false;
-	return !note_read(qfd, &n) || !note_agrees(&n, st);
+	return !export_note_read(qfd, &n) || !export_note_agrees(&n, st);
 }
 
 void
@@ -314,8 +307,8 @@ make_tmp(struct mailbox *m, struct err *e)
 }
 
 static int
-rewrite(struct mailbox *m, struct dotlock *lock, bool sync, struct note *note,
-    struct err *e)
+rewrite(struct mailbox *m, struct dotlock *lock, bool sync,
+    struct export_note *note, struct err *e)
 {
 	struct old_list old;
 	struct stat st;
@@ -338,7 +331,7 @@ rewrite(struct mailbox *m, struct dotlock *lock, bool sync, struct note *note,
 		step_unlink(m->dirfd, UIDLIST_TMP);
 		n = -1;
 	} else
-		*note = (struct note){ .ino = st.st_ino,
+		*note = (struct export_note){ .ino = st.st_ino,
 			.size = (uint64_t)st.st_size,
 			.mtime = stat_mtime(&st),
 			.lines = (uint32_t)n };
@@ -353,7 +346,7 @@ rewrite(struct mailbox *m, struct dotlock *lock, bool sync, struct note *note,
  * line it finds.
  */
 static int
-append(struct mailbox *m, struct dotlock *lock, struct note *note)
+append(struct mailbox *m, struct dotlock *lock, struct export_note *note)
 {
 	int fd = fs_open_file(m->dirfd, UIDLIST, O_WRONLY, 0);
 	struct stat st;
@@ -381,45 +374,52 @@ append(struct mailbox *m, struct dotlock *lock, struct note *note)
 }
 
 static bool
-may_append(struct mailbox *m, const struct note *n)
+may_append(struct mailbox *m, const struct export_note *n)
 {
 	struct stat st;
 
 	return fstatat(m->dirfd, UIDLIST, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       note_agrees(n, &st) && n->uidvalidity == m->j.uidvalidity &&
+	       export_note_agrees(n, &st) &&
+	       n->uidvalidity == m->j.uidvalidity &&
 	       n->next <= m->v.c.uidnext &&
 	       n->lines <= m->v.c.exists + m->v.c.exists / 3 + DEAD_MIN;
 }
 
+/* 0: the list is whole, as *n says; -1: it must be written anew. */
 static int
+try_append(struct mailbox *m, struct dotlock *lock, struct export_note *n)
+{
+	if (!export_note_read(m->qfd, n) || !may_append(m, n))
+		return -1;
+	return n->next == m->v.c.uidnext ? 0 : append(m, lock, n);
+}
+
+int
 export_locked(
     struct mailbox *m, unsigned how, struct dotlock *lock, struct err *e)
 {
-	struct note n;
-	uint32_t next;
-	int rc;
+	struct export_note n = { 0 };
+	int rc = -1;
 
 	/* rows and UIDNEXT of one moment, published */
 	if (mailbox_follow(m, e) == -1)
 		return -1;
-	next = m->v.c.uidnext;
-	if ((how & EXPORT_FULL) == 0 && note_read(m->qfd, &n) &&
-	    may_append(m, &n)) {
-		rc = n.next == next ? 0 : append(m, lock, &n);
-		if (rc == 0 && n.next == next) {
-			m->export_next = next;
-			return 0;
-		}
-	} else
-		rc = -1;
-	if (rc == -1)
+	if ((how & EXPORT_FULL) == 0)
+		rc = try_append(m, lock, &n);
+	if (rc == -1) {
+		/* What others gave out since is taken in, or it would be
+		 * lost with their list. */
+		if (import_now(m, e) == -1)
+			return -1;
 		rc = rewrite(m, lock, (how & EXPORT_SYNC) != 0, &n, e);
-	if (rc == -1)
-		return -1;
-	n.uidvalidity = m->j.uidvalidity;
-	n.next = m->export_next = next;
-	note_write(m->qfd, &n);
-	return 0;
+	}
+	if (rc == 0 && (n.next != m->v.c.uidnext || n.uidvalidity == 0)) {
+		n.uidvalidity = m->j.uidvalidity;
+		n.next = m->v.c.uidnext;
+		export_note_write(m->qfd, &n);
+	}
+	m->export_next = m->v.c.uidnext;
+	return rc;
 }
 
 static bool
@@ -427,6 +427,21 @@ is_time(const struct mailbox *m)
 {
 	return m->export_next != m->v.c.uidnext &&
 	       date_mono_ms() - m->export_ms >= EXPORT_MS;
+}
+
+/* While the other server runs, who has the lock takes its lines in first. */
+static int
+export_beside(struct mailbox *m, unsigned how, struct err *e)
+{
+	int rc = coexist_begin(m, (how & EXPORT_FULL) != 0 ? DOTLOCK_MS : 0, e);
+
+	if (rc == -1)
+		return -1;
+	rc = import_now(m, e);
+	if (rc == 0)
+		rc = export_locked(m, how, &m->uidlist_lock, e);
+	coexist_end(m);
+	return rc;
 }
 
 int
@@ -441,9 +456,10 @@ mailbox_export_state(struct mailbox *m, unsigned how, struct err *e)
 	    (!m->account->exports && !is_full) || (how == 0 && !is_time(m)))
 		return 0;
 	m->export_ms = date_mono_ms();
-	rc = dotlock_take(
-	    &lock, m->dirfd, UIDLIST_LOCK, is_full ? DOTLOCK_MS : 0, &why);
-	if (rc == 0) {
+	if (coexist_is_on(m))
+		rc = export_beside(m, how, &why);
+	else if ((rc = dotlock_take(&lock, m->dirfd, UIDLIST_LOCK,
+		      is_full ? DOTLOCK_MS : 0, &why)) == 0) {
 		rc = export_locked(m, how, &lock, &why);
 		dotlock_drop(&lock);
 	}

@@ -43,6 +43,7 @@ account_choose_exports(struct account *a)
 		a->exports = true;
 		break;
 	}
+	a->exports |= a->opts.coexist;
 	/* only now switched on: everything is to be written */
 	if (a->exports &&
 	    fstatat(a->acctfd, SUBS, &st, AT_SYMLINK_NOFOLLOW) == -1)
@@ -131,8 +132,9 @@ subscriptions_import(struct account *a, struct err *e)
 	struct names base = { 0 }, theirs = { 0 };
 	int rc = 0;
 
-	if (a->exports && names_read(a, a->acctfd, &base) &&
-	    names_read(a, a->rootfd, &theirs)) {
+	if (a->exports && names_read(a, a->rootfd, &theirs)) {
+		/* none yet: what is subscribed there stays so */
+		(void)names_read(a, a->acctfd, &base);
 		pack_differing(a, OP_SUB, &theirs, &base);
 		pack_differing(a, OP_UNSUB, &base, &theirs);
 		rc = account_append(a, true, e);
@@ -308,6 +310,13 @@ write_empty_list(
 	buf_release(&b);
 	dotlock_drop(&lock);
 	return rc;
+}
+
+int
+export_new_folder(
+    struct account *a, int dirfd, const struct node *node, struct err *e)
+{
+	return a->exports ? write_empty_list(dirfd, node, 0, e) : 0;
 }
 
 static int

@@ -69,8 +69,13 @@ mailbox_keyword_define(
 		return err_set(e, ERR_PERM, "mailbox is read-only");
 	if (!keyword_is_valid(name))
 		return err_set(e, ERR_PERM, "not a keyword");
-	if (mailbox_lock(m, e) == -1)
+	/* Dovecot gives out letters under this lock */
+	if (coexist_begin(m, STORE_LOCK_MS, e) == -1)
 		return -1;
+	if (mailbox_lock(m, e) == -1) {
+		coexist_end(m);
+		return -1;
+	}
 	/* Others may have given out the next letter. A list that is not the
 	 * one we wrote is taken in first. */
 	keywords_read(m->dirfd, &m->v, &m->ops);
@@ -91,6 +96,7 @@ mailbox_keyword_define(
 			keywords_write(m);
 	}
 	mailbox_unlock(m);
+	coexist_end(m);
 	if (rc == 0)
 		*bit = (unsigned)at;
 	return rc;

@@ -82,24 +82,27 @@ folder_unmake(struct account *a, const uint8_t id[16], const char *dir)
 	for (i = 0; i < 4; i++)
 		unlinkat(fd, parts[i], AT_REMOVEDIR);
 	unlinkat(fd, "maildirfolder", 0);
+	unlinkat(fd, UIDLIST, 0);
 	close(fd);
 	unlinkat(a->rootfd, tmp, AT_REMOVEDIR);
 }
 
 int
 folder_make(
-    struct account *a, const uint8_t id[16], const char *dir, struct err *e)
+    struct account *a, const struct node *node, const char *dir, struct err *e)
 {
 	char tmp[64] = "quire/acct/tmp/";
 	int fd, rc;
 
 	if (a->layout.is_fs)
 		return nested_make(a, dir, e);
-	state_hex(id, tmp + strlen(tmp));
+	state_hex(node->id, tmp + strlen(tmp));
 	if (step_mkdir(a->rootfd, tmp) == -1 ||
 	    (fd = fs_open_dir(a->rootfd, tmp)) == -1)
 		return err_sys(e, "make folder");
 	rc = make_parts(fd, e);
+	if (rc == 0)
+		rc = export_new_folder(a, fd, node, e);
 	close(fd);
 	if (rc == -1)
 		return -1;
@@ -108,7 +111,7 @@ folder_make(
 	/* Makes the folder durable under its name. */
 	if (step_sync(a->rootfd) == -1) {
 		err_sys(e, "make folder %s", dir);
-		folder_unmake(a, id, dir);
+		folder_unmake(a, node->id, dir);
 		return -1;
 	}
 	return 0;
@@ -131,7 +134,7 @@ create_one(struct account *a, struct str name, unsigned use, struct err *e)
 	node.name = str_dup(name);
 	/* a folder of that name left by a stopped CREATE is as good */
 	was_there = layout_is_maildir(a->rootfd, dir);
-	rc = was_there ? 0 : folder_make(a, node.id, dir, e);
+	rc = was_there ? 0 : folder_make(a, &node, dir, e);
 	if (rc == 0) {
 		op_mbox_pack(&a->ops, &node);
 		op_begin(&a->ops, OP_SUB, 0);

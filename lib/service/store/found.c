@@ -116,7 +116,7 @@ found_new(struct account *a, struct err *e)
 		fs_random(node.id, sizeof(node.id));
 		node.uidvalidity = (uint32_t)date_now() + 1 + (uint32_t)i;
 		if (!account_dir(a, str_from(node.name), dir) ||
-		    folder_make(a, node.id, dir, e) == -1)
+		    folder_make(a, &node, dir, e) == -1)
 			return -1;
 		op_mbox_pack(&a->ops, &node);
 		pack_sub(&a->ops, str_from(node.name));

@@ -488,9 +488,14 @@ mailbox_commit(struct mailbox *m, struct incoming **in, size_t n,
 		return 0;
 	if (m->is_dead || m->v.is_gone)
 		return err_set(e, ERR_PERM, "mailbox was deleted");
-	/* while this is held a scan waits for us to register the files */
-	if (fs_lock(m->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) == -1)
+	if (coexist_begin_adding(m, e) == -1)
 		return -1;
+	/* while this is held a scan waits for us to register the files */
+	if (fs_lock(m->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) ==
+	    -1) {
+		coexist_end(m);
+		return -1;
+	}
 	rc = rename_all(m, in, n, &mark, e);
 	if (rc == 0)
 		rc = sync_names(m, in, n, has_new, has_cur, e);
@@ -504,5 +509,6 @@ mailbox_commit(struct mailbox *m, struct incoming **in, size_t n,
 			maildirsize_filed(m->account, in[i]->name);
 		}
 	fs_unlock(m->j.lockfd, LOCK_REGISTER);
+	coexist_end(m);
 	return rc;
 }

@@ -104,9 +104,7 @@ load_or_adopt(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
 		if (fstatat(m->qfd, "pub", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    rescue(m, &uidvalidity, e) == -1)
 			return -1;
-		return adopt_mailbox(m, uidvalidity, id, e) == -1 ?
-			   -1 :
-			   mailbox_load(m, e);
+		return coexist_adopt(m, uidvalidity, id, e);
 	}
 	if (e != NULL)
 		*e = why;

@@ -68,6 +68,7 @@ struct scan {
 	bool is_unstable;  /* something must be looked at again */
 	bool is_loss;
 	bool has_changes;
+	struct import import;
 };
 
 bool
@@ -640,11 +641,15 @@ pack_new(struct scan *s)
 
 	arrivals_sort(&s->new);
 	for (i = 0; i < s->new.n &&uid < UINT32_MAX; i++) {
+		struct arrival *f = &s->new.v[i];
+
 		if (s->new.n <= MEASURE_MAX)
-			arrival_measure(m, &s->new.v[i]);
-		arrival_pack(&m->ops, &m->v, &s->new.v[i], uid++, modseq);
+			arrival_measure(m, f);
+		uid = import_uid(&s->import, f->uid, uid);
+		arrival_pack(&m->ops, &m->v, f, uid++, modseq);
 		s->has_changes = true;
 	}
+	s->has_changes |= import_pack(m, &s->import, uid);
 }
 
 /*
@@ -712,6 +717,27 @@ define_letters(struct scan *s, struct err *e)
 	return mailbox_append(s->m, TXN_FOREIGN, true, false, e);
 }
 
+/*
+ * What another server's list says of the new files. One it names and we have
+ * not seen, in a directory that did not stand still, is there all the same:
+ * then nothing new is taken in before it is found.
+ */
+static void
+import(struct scan *s)
+{
+	struct mailbox *m = s->m;
+
+	import_begin(m, &s->import);
+	import_assign(m, &s->import, &s->new);
+	import_compare(m, &s->import);
+	if (s->stood_still || s->import.nunknown <= s->import.nfound)
+		return;
+	import_release(&s->import);
+	s->import = (struct import){ .next = 1 };
+	arrivals_release(&s->new);
+	m->import_waits = true;
+}
+
 static int
 settle(struct scan *s, struct err *e)
 {
@@ -723,6 +749,7 @@ settle(struct scan *s, struct err *e)
 	for (i = 0; i < s->nstrays; i++)
 		if (s->strays[i].file != NULL)
 			judge_newcomer(s, &s->strays[i]);
+	import(s);
 	if (define_letters(s, e) == -1)
 		return -1;
 	for (i = 0; i < s->ndiffs; i++)
@@ -761,6 +788,9 @@ scan_locked(struct scan *s, struct err *e)
 	rc = settle(s, e);
 	ops_clear(&m->ops);
 	mailbox_unlock(m);
+	if (rc == 0)
+		import_done(m, &s->import);
+	import_release(&s->import);
 	if (rc == -1)
 		return -1;
 	m->must_scan = !s->stood_still && m->must_scan;
@@ -786,6 +816,9 @@ mailbox_scan(struct mailbox *m, struct err *e)
 		return -1;
 	if (m->is_dead || !scan_is_due(m))
 		return 0;
+	/* it gives out UIDs; a server that is at it has us look later */
+	if (coexist_begin(m, COEXIST_SCAN_MS, e) == -1)
+		return e != NULL && e->kind != ERR_TEMP ? -1 : 0;
 	s.has_register = fs_lock(m->j.lockfd, LOCK_REGISTER, true, REGISTER_MS,
 			     &ignored) == 0;
 	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == 0) {
@@ -794,6 +827,7 @@ mailbox_scan(struct mailbox *m, struct err *e)
 	}
 	if (s.has_register)
 		fs_unlock(m->j.lockfd, LOCK_REGISTER);
+	coexist_end(m);
 	clear(&s);
 	free(s.diffs);
 	free(s.strays);

@@ -400,6 +400,27 @@ struct recs { /* a file of records, append-only */
 	uint32_t salt;
 };
 
+/* ---- dotlock.c: Dovecot's locks ---- */
+#define UIDLIST	     "dovecot-uidlist"
+#define UIDLIST_LOCK UIDLIST ".lock"
+struct dotlock {
+	int dirfd, fd; /* fd -1: not held; dirfd is borrowed */
+	const char *name;
+	int64_t touched_ms;
+};
+/* ERR_TEMP when it is held for all of wait_ms. Not under byte 0. */
+int dotlock_take(
+    struct dotlock *, int dirfd, const char *name, int wait_ms, struct err *);
+void dotlock_touch(struct dotlock *); /* often enough, by who holds it long */
+void dotlock_drop(struct dotlock *);
+
+struct export_note { /* quire/export: what we wrote */
+	uint64_t ino, size, mtime;
+	uint32_t boot, uidvalidity;
+	uint32_t next; /* UIDs below are in it */
+	uint32_t lines;
+};
+
 /* ---- mailbox.c ---- */
 struct mailbox {
 	struct account *account;
@@ -433,10 +454,14 @@ struct mailbox {
 	struct ranges measured;	 /* sizes found out, not yet written */
 	int watchfd;
 	bool expunged_here;
-	bool must_scan;	       /* a file was not where it should be */
-	struct msgfile *kept;  /* the last large one read (msgfile.c) */
-	uint32_t export_next;  /* UIDs below are exported */
-	int64_t export_ms;     /* when that was written */
+	bool must_scan;	      /* a file was not where it should be */
+	struct msgfile *kept; /* the last large one read (msgfile.c) */
+	uint32_t export_next; /* UIDs below are exported */
+	int64_t export_ms;    /* when that was written */
+	struct dotlock uidlist_lock;
+	unsigned uidlist_held;		/* how often taken (coexist.c) */
+	bool import_waits;		/* files of the list were not seen */
+	struct export_note import_note; /* the list last taken in */
 	uint64_t searched_end; /* a search for this UID found nothing */
 	uint32_t searched_uid;
 };
@@ -582,19 +607,7 @@ void keywords_write(struct mailbox *);
 /* KWDEFs for letters that file has and we do not. */
 void keywords_read(int dirfd, const struct view *, struct ops *);
 
-/* ---- dotlock.c: Dovecot's locks ---- */
-#define UIDLIST	     "dovecot-uidlist"
-#define UIDLIST_LOCK UIDLIST ".lock"
-struct dotlock {
-	int dirfd, fd; /* fd -1: not held; dirfd is borrowed */
-	const char *name;
-	int64_t touched_ms;
-};
-/* ERR_TEMP when it is held for all of wait_ms. Not under byte 0. */
-int dotlock_take(
-    struct dotlock *, int dirfd, const char *name, int wait_ms, struct err *);
-void dotlock_touch(struct dotlock *); /* often enough, by who holds it long */
-void dotlock_drop(struct dotlock *);
+struct node;
 
 /* ---- export.c, export_tree.c: for the way back ---- */
 enum {
@@ -608,10 +621,58 @@ void account_choose_exports(struct account *);
 int account_export_state(struct account *, unsigned how, struct err *);
 /* What others changed in `subscriptions` since we wrote it. Under the lock. */
 int subscriptions_import(struct account *, struct err *);
+bool export_note_read(int qfd, struct export_note *);
+void export_note_write(int qfd, const struct export_note *);
+bool export_note_agrees(const struct export_note *, const struct stat *);
+/* A folder in the making gets its UIDVALIDITY from us. */
+int export_new_folder(
+    struct account *, int dirfd, const struct node *, struct err *);
+/* The dotlock is held. */
+int
+export_locked(struct mailbox *, unsigned how, struct dotlock *, struct err *);
 /* Is what we know of the uidlist no longer true of it? */
 bool export_is_foreign(int dirfd, int qfd, struct stat *);
 /* A name in it is to change: it must be written anew. */
 void export_forget(struct mailbox *);
+
+/* ---- import.c: UIDs that another server gave out ---- */
+struct import {
+	bool is_new;	   /* the list is not as we left it */
+	bool is_whole;	   /* not only what was appended */
+	bool must_rewrite; /* it is not what the journal says */
+	uint32_t next;	   /* lower UIDs have been given out */
+	struct uidlist list;
+	struct export_note note;
+	uint32_t nfound, nunknown; /* lines of new files; and above our UIDs */
+	uint32_t *burnt;	   /* UIDs that mean two messages */
+	size_t nburnt;
+};
+/* Under byte 0, in this order; import_done() after the journal has it. */
+void import_begin(struct mailbox *, struct import *);
+void import_assign(struct mailbox *, struct import *, struct arrivals *);
+void import_compare(struct mailbox *, struct import *);
+/* The UID of a file that is to have `wanted` (0: any), not below next. */
+uint32_t import_uid(struct import *, uint32_t wanted, uint32_t next);
+/* What is burnt and left out, from next on. Is it more than bookkeeping? */
+bool import_pack(struct mailbox *, struct import *, uint32_t next);
+void import_done(struct mailbox *, struct import *);
+void import_release(struct import *);
+/* All of it, if the list is another than we wrote. */
+int import_now(struct mailbox *, struct err *);
+#define IMPORT_TRIES   50
+#define IMPORT_WAIT_MS 10
+
+/* ---- coexist.c: Dovecot at the same time ---- */
+bool coexist_is_on(const struct mailbox *);
+/* Hold dovecot-uidlist.lock, if so configured; may be nested. */
+int coexist_begin(struct mailbox *, int wait_ms, struct err *);
+void coexist_end(struct mailbox *); /* writes our lines first */
+/* The same, and take in what the other wrote: for who gives out UIDs. */
+int coexist_begin_adding(struct mailbox *, struct err *);
+/* adopt_mailbox() and mailbox_load() */
+int coexist_adopt(struct mailbox *, uint32_t uidvalidity,
+    const uint8_t mailboxid[16], struct err *);
+#define COEXIST_SCAN_MS 2000 /* a look waits no longer for Dovecot */
 
 /* ---- maildirsize.c: the quota file of Maildir++, if there is one ---- */
 void maildirsize_find(struct account *);
@@ -719,9 +780,9 @@ uint64_t layout_stamp(const struct account *);
 int state_open(
     const struct account *, int dirfd, const uint8_t mailboxid[16], bool make);
 int account_load(struct account *, struct err *);
-/* A Maildir++ folder, durable under its name. */
+/* A Maildir++ folder, durable under its name, and known to Dovecot. */
 int folder_make(
-    struct account *, const uint8_t id[16], const char *dir, struct err *);
+    struct account *, const struct node *, const char *dir, struct err *);
 /* Id and UIDVALIDITY another server gave a folder, or new ones. */
 void found_identify(struct account *, const char *dir, struct node *);
 /* First open of all: what the tree is to contain. */
