@@ -13,10 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/date.h"
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
 #define UIDLIST_MAX  ((size_t)2 << 30)
+#define KEYWORDS     "dovecot-keywords"
 #define KEYWORDS_MAX 65536
 
 void
@@ -226,7 +228,7 @@ keywords_read(int dirfd, const struct view *v, struct ops *o)
 	unsigned n, i;
 
 	buf_init(&b, KEYWORDS_MAX);
-	n = fs_read_file(dirfd, "dovecot-keywords", &b, NULL) == 0 ?
+	n = fs_read_file(dirfd, KEYWORDS, &b, NULL) == 0 ?
 		keywords_parse(buf_str(&b), names) :
 		0;
 	/* letters keep their numbers: a gap is filled by a name */
@@ -241,11 +243,28 @@ keywords_read(int dirfd, const struct view *v, struct ops *o)
 	buf_release(&b);
 }
 
-/* Not synced: the journal has them, this is for others to read. */
+/* Dovecot reads the list again when its mtime is another second. */
+static void
+advance_mtime(int dirfd, int fd)
+{
+	struct timespec ts[2] = { { .tv_sec = (time_t)date_now() } };
+	struct stat st;
+
+	if (fstatat(dirfd, KEYWORDS, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_mtim.tv_sec >= ts[0].tv_sec)
+		ts[0].tv_sec = st.st_mtim.tv_sec + 1;
+	ts[1] = ts[0];
+	(void)futimens(fd, ts);
+}
+
+/*
+ * Not synced: the journal has them, this is for others to read. Under byte 0;
+ * what keeps Dovecot from writing it too is dovecot-uidlist.lock, its own
+ * .lock is only a temporary file.
+ */
 void
 keywords_write(struct mailbox *m)
 {
-	static const char lock[] = "dovecot-keywords.lock";
 	struct buf b;
 	unsigned i;
 	int fd;
@@ -253,12 +272,15 @@ keywords_write(struct mailbox *m)
 	buf_init(&b, KEYWORDS_MAX);
 	for (i = 0; i < m->v.nkeywords && i < FN_LETTERS; i++)
 		buf_printf(&b, "%u %.*s\n", i, STR_ARG(m->v.keywords[i]));
-	/* Dovecot's lock file is also its temporary file */
-	fd = step_creat(m->dirfd, lock, 0600);
+	step_unlink(m->dirfd, KEYWORDS ".lock"); /* of one who died */
+	fd = step_creat(m->dirfd, KEYWORDS ".lock", 0600);
 	if (fd != -1) {
-		if (step_write(fd, buf_str(&b)) == -1 ||
-		    step_replace(m->dirfd, lock, "dovecot-keywords") == -1)
-			unlinkat(m->dirfd, lock, 0);
+		bool ok = step_write(fd, buf_str(&b)) == 0;
+
+		advance_mtime(m->dirfd, fd);
+		if (!ok ||
+		    step_replace(m->dirfd, KEYWORDS ".lock", KEYWORDS) == -1)
+			step_unlink(m->dirfd, KEYWORDS ".lock");
 		close(fd);
 	}
 	buf_release(&b);

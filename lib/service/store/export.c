@@ -124,26 +124,36 @@ dovecot_base(struct str name)
 	return str_sub(name, 0, str_find(name, ':'));
 }
 
-static void
-old_list_line(struct old_list *o, struct str line)
+bool
+uidlist_line(
+    struct str line, uint32_t *uid, struct str *words, struct str *base)
 {
-	struct str uid, words;
+	struct str number;
 	uint64_t n;
 	size_t colon;
 
-	str_cut(&line, ' ', &uid);
+	str_cut(&line, ' ', &number);
 	colon = str_find(line, ':');
-	if (colon == line.n || colon == 0 || !str_uint(uid, UINT32_MAX, &n))
-		return;
-	words = str_trim(str_sub(line, 0, colon));
-	if (words.n == 0)
+	if (colon == line.n || !str_uint(number, UINT32_MAX, &n) || n == 0)
+		return false;
+	*uid = (uint32_t)n;
+	*words = str_trim(str_sub(line, 0, colon));
+	*base = dovecot_base(str_sub(line, colon + 1, line.n));
+	return base->n > 0;
+}
+
+static void
+old_list_line(struct old_list *o, struct str line)
+{
+	struct kept k;
+
+	if (!uidlist_line(line, &k.uid, &k.words, &k.base) || k.words.n == 0)
 		return;
 	if (o->n == o->cap) {
 		o->cap = o->cap == 0 ? 64 : o->cap * 2;
 		o->v = xreallocarray(o->v, o->cap, sizeof(*o->v));
 	}
-	o->v[o->n++] = (struct kept){ (uint32_t)n, words,
-		dovecot_base(str_sub(line, colon + 1, line.n)) };
+	o->v[o->n++] = k;
 }
 
 static int

@@ -624,6 +624,9 @@ int subscriptions_import(struct account *, struct err *);
 bool export_note_read(int qfd, struct export_note *);
 void export_note_write(int qfd, const struct export_note *);
 bool export_note_agrees(const struct export_note *, const struct stat *);
+/* "<uid> [words] :<name>", the name without its flags */
+bool uidlist_line(
+    struct str line, uint32_t *uid, struct str *words, struct str *base);
 /* A folder in the making gets its UIDVALIDITY from us. */
 int export_new_folder(
     struct account *, int dirfd, const struct node *, struct err *);

@@ -255,6 +255,7 @@ check_box(struct box *b, const struct node *node)
 	check_places(b);
 	check_exp(b);
 	verify_files(b);
+	verify_export(b);
 }
 
 void

@@ -56,5 +56,6 @@ enum verify_read verify_load(struct box *);
 void verify_files(struct box *);
 /* What its journal goes on from (verify_gen.c). */
 int verify_start(struct box *, struct err *);
+void verify_export(struct box *);
 
 #endif

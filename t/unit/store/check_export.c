@@ -432,6 +432,49 @@ START_TEST(going_back)
 }
 END_TEST
 
+static void
+count_uidlist(void *arg, const struct verify_finding *f)
+{
+	unsigned *n = arg;
+
+	if (strcmp(f->kind, "uidlist") == 0)
+		(*n)++;
+	else if (strcmp(f->kind, "uidlist-foreign") == 0)
+		*n += 100;
+}
+
+/* verify compares the list we wrote, and not one that others wrote. */
+START_TEST(verified)
+{
+	static const struct {
+		const char *change; /* of the same length */
+		unsigned want;
+	} cases[] = {
+		{ "", 0 },
+		{ "s/^5 /6 /", 2 }, /* another UID, and 5 is missing */
+		{ "s/1001.P1/1001.P2/", 2 }, { "s/V99/V98/", 1 },
+		{ "s/^7 /4 /", 2 }, /* not ascending */
+		{ "s/^9 G/9xG/", 2 },
+		{ "s/^9 .*/& /", 100 }, /* longer: not ours */
+	};
+	struct verify_opts o = { 0 };
+	struct verify_totals totals = { 0 };
+	unsigned n = 0;
+	char cmd[300];
+
+	t_sh(ADOPTED);
+	open_close();
+	snprintf(cmd, sizeof(cmd),
+	    "touch -r dovecot-uidlist ref && sed '%s' dovecot-uidlist >l && "
+	    "cat l >dovecot-uidlist && touch -r ref dovecot-uidlist",
+	    cases[_i].change);
+	t_sh(cmd);
+	ck_assert_int_eq(
+	    store_verify(t_rootfd, &o, count_uidlist, &n, &totals, NULL), 0);
+	ck_assert_uint_eq(n, cases[_i].want);
+}
+END_TEST
+
 /* A letter that Dovecot gave out meanwhile is not given a second meaning. */
 START_TEST(keyword_letters)
 {
@@ -472,6 +515,7 @@ main(void)
 	tcase_add_test(t, uidvalidity_file);
 	tcase_add_test(t, quota_file);
 	tcase_add_test(t, going_back);
+	tcase_add_loop_test(t, verified, 0, 7);
 	tcase_add_test(t, keyword_letters);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
