@@ -450,8 +450,7 @@ START_TEST(verified)
 		const char *change; /* of the same length */
 		unsigned want;
 	} cases[] = {
-		{ "", 0 },
-		{ "s/^5 /6 /", 2 }, /* another UID, and 5 is missing */
+		{ "", 0 }, { "s/^5 /6 /", 1 }, /* 5 is missing */
 		{ "s/1001.P1/1001.P2/", 2 }, { "s/V99/V98/", 1 },
 		{ "s/^7 /4 /", 2 }, /* not ascending */
 		{ "s/^9 G/9xG/", 2 },
