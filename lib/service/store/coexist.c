@@ -5,8 +5,12 @@
  *    before the file gets its name until its line is in the list; and takes
  *    in what Dovecot wrote before. So one of us at a time gives out UIDs, and
  *    each knows the other's.
- * 2. Order: the dotlock, then our locks. It is taken once for nested work.
- * 3. Dovecot assigns no UIDs while it cannot have the lock; it comes again.
+ * 2. The same for renames: Dovecot reads a directory under its lock, takes a
+ *    file it missed because we renamed it for expunged, and gives it a new
+ *    UID when it is back. And what it adds while we note a directory's state
+ *    before and after our own changes would pass for ours.
+ * 3. Order: the dotlock, then our locks. It is taken once for nested work.
+ * 4. Dovecot assigns no UIDs while it cannot have the lock; it comes again.
  */
 #include "service/store/store_int.h"
 
@@ -39,6 +43,12 @@ coexist_end(struct mailbox *m)
 		(void)export_locked(m, 0, &m->uidlist_lock, NULL);
 	m->uidlist_held--;
 	dotlock_drop(&m->uidlist_lock);
+}
+
+bool
+coexist_begin_renaming(struct mailbox *m)
+{
+	return coexist_begin(m, COEXIST_SCAN_MS, NULL) == 0;
 }
 
 int

@@ -19,8 +19,13 @@ complete(struct mailbox *m, struct err *e)
 	int rc = mailbox_sync(m, true, &ch, e);
 
 	mailbox_changes_release(&ch);
-	while (rc == 0 && m->v.mirror_lo <= m->v.mirror_hi)
+	while (rc == 0 && m->v.mirror_lo <= m->v.mirror_hi) {
+		uint32_t lo = m->v.mirror_lo;
+
 		rc = mailbox_mirror(m, MIRROR_BATCH, e) == -1 ? -1 : 0;
+		if (rc == 0 && m->v.mirror_lo == lo)
+			rc = err_set(e, ERR_TEMP, UIDLIST_LOCK " is held");
+	}
 	if (rc == 0)
 		while ((rc = mailbox_bury(m, MIRROR_BATCH, e)) > 0)
 			;

@@ -189,15 +189,13 @@ bury_one(struct mailbox *m, const struct gone *g)
  * goes into the journal with them, so that nobody reads a directory because
  * of us.
  */
-int
-mailbox_bury(struct mailbox *m, unsigned n, struct err *e)
+static int
+bury(struct mailbox *m, unsigned n, struct err *e)
 {
 	struct scan_mark mark;
 	uint32_t uids[MIRROR_BATCH];
 	unsigned k = 0, i, tried = 0;
 
-	if (m->v.ngone == 0 || m->j.readonly)
-		return 0;
 	msgfile_free(&m->kept); /* open, a file keeps its room */
 	if (n > MIRROR_BATCH)
 		n = MIRROR_BATCH;
@@ -239,6 +237,18 @@ mailbox_bury(struct mailbox *m, unsigned n, struct err *e)
 	}
 	fs_unlock(m->j.lockfd, LOCK_SCAN);
 	return (int)k;
+}
+
+int
+mailbox_bury(struct mailbox *m, unsigned n, struct err *e)
+{
+	int rc;
+
+	if (m->v.ngone == 0 || m->j.readonly || !coexist_begin_renaming(m))
+		return 0;
+	rc = bury(m, n, e);
+	coexist_end(m);
+	return rc;
 }
 
 /* Unlink what has lain in a directory for so long. */

@@ -70,6 +70,7 @@ read_list(struct mailbox *m, struct import *im, bool is_known)
 		im->note.ino = st.st_ino;
 		im->note.size = (uint64_t)st.st_size;
 		im->note.mtime = stat_mtime(&st);
+		im->is_read = true;
 		ok = read_from(fd, off, (uint64_t)st.st_size, &b) &&
 		     uidlist_parse(buf_str(&b), false, &im->list);
 	}
@@ -330,7 +331,7 @@ import_pack(struct mailbox *m, struct import *im, uint32_t next)
 void
 import_done(struct mailbox *m, struct import *im)
 {
-	if (im->is_new)
+	if (im->is_read)
 		m->import_note = im->note;
 	if (im->must_rewrite)
 		export_forget(m);
@@ -353,11 +354,17 @@ import_list(struct mailbox *m, struct err *e)
 		return -1;
 	import_begin(m, &im);
 	import_compare(m, &im);
-	is_change = import_pack(m, &im, m->v.c.uidnext);
-	rc = mailbox_append(m, TXN_FOREIGN, !is_change, is_change, e);
-	ops_clear(&m->ops);
+	if (im.nunknown > 0) {
+		/* a file that no look at the directories has found yet */
+		m->must_scan = m->import_waits = true;
+		rc = 0;
+	} else {
+		is_change = import_pack(m, &im, m->v.c.uidnext);
+		rc = mailbox_append(m, TXN_FOREIGN, !is_change, is_change, e);
+		ops_clear(&m->ops);
+	}
 	mailbox_unlock(m);
-	if (rc == 0)
+	if (rc == 0 && im.nunknown == 0)
 		import_done(m, &im);
 	import_release(&im);
 	return rc;
@@ -375,14 +382,13 @@ import_now(struct mailbox *m, struct err *e)
 	for (tries = 0; tries < IMPORT_TRIES; tries++) {
 		if (!is_foreign(m, &st))
 			return 0;
-		if (!scan_is_due(m))
-			return import_list(m, e);
 		m->import_waits = false;
-		if (mailbox_scan(m, e) == -1)
+		if (!scan_is_due(m) && import_list(m, e) == -1)
 			return -1;
-		if (!m->import_waits)
-			return 0;
-		nanosleep(&wait, NULL);
+		if (scan_is_due(m) && mailbox_scan(m, e) == -1)
+			return -1;
+		if (m->import_waits && tries > 0)
+			nanosleep(&wait, NULL);
 	}
 	return 0;
 }

@@ -227,13 +227,16 @@ mailbox_mirror(struct mailbox *m, unsigned n, struct err *e)
 		return 0;
 	if (n > MIRROR_BATCH)
 		n = MIRROR_BATCH;
-	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == -1)
-		return -1;
-	if (mailbox_lock(m, e) == 0) {
-		rc = mirror_locked(m, n, e);
-		ops_clear(&m->ops);
-		mailbox_unlock(m);
+	if (!coexist_begin_renaming(m))
+		return 0;
+	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == 0) {
+		if (mailbox_lock(m, e) == 0) {
+			rc = mirror_locked(m, n, e);
+			ops_clear(&m->ops);
+			mailbox_unlock(m);
+		}
+		fs_unlock(m->j.lockfd, LOCK_SCAN);
 	}
-	fs_unlock(m->j.lockfd, LOCK_SCAN);
+	coexist_end(m);
 	return rc;
 }

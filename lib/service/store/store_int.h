@@ -640,7 +640,8 @@ void export_forget(struct mailbox *);
 
 /* ---- import.c: UIDs that another server gave out ---- */
 struct import {
-	bool is_new;	   /* the list is not as we left it */
+	bool is_read;	   /* the list was looked at */
+	bool is_new;	   /* it is not as we left it */
 	bool is_whole;	   /* not only what was appended */
 	bool must_rewrite; /* it is not what the journal says */
 	uint32_t next;	   /* lower UIDs have been given out */
@@ -670,6 +671,8 @@ bool coexist_is_on(const struct mailbox *);
 /* Hold dovecot-uidlist.lock, if so configured; may be nested. */
 int coexist_begin(struct mailbox *, int wait_ms, struct err *);
 void coexist_end(struct mailbox *); /* writes our lines first */
+/* Names are to change: Dovecot must not be reading them. false: later */
+bool coexist_begin_renaming(struct mailbox *);
 /* The same, and take in what the other wrote: for who gives out UIDs. */
 int coexist_begin_adding(struct mailbox *, struct err *);
 /* adopt_mailbox() and mailbox_load() */
