@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks servers to test against into build/peers: downloaded as Debian
 # packages, never installed. Prints the directory.
-#   sh t/lib/peers.sh dovecot | courier | knot
+#   sh t/lib/peers.sh dovecot | courier | knot | unbound
 set -eu
 cd "$(dirname "$0")/../.."
 DIR=${PEERS:-$PWD/build/peers}
@@ -38,8 +38,13 @@ knot)
 	    liburcu8 libmaxminddb0 libbpf1 libxdp1 libmnl0 libnghttp2-14 libedit2 \
 	    libcap-ng0 libelf1 libprotobuf-c1 libgnutls30 libsystemd0
 	;;
+unbound)
+	fetch unbound libevent-2.1-7 libnghttp2-14 libprotobuf-c1 \
+	    libpython3.11 libpython3.11-minimal libpython3.11-stdlib \
+	    libexpat1 libsystemd0
+	;;
 *)
-	echo "usage: sh t/lib/peers.sh dovecot | courier | knot" >&2
+	echo "usage: sh t/lib/peers.sh dovecot | courier | knot | unbound" >&2
 	exit 64
 	;;
 esac
