@@ -56,6 +56,9 @@ static const struct quire_command commands[] = {
 	{ "iprev", "IP", "does its name point back to it?", cmd_iprev, false },
 	{ "dnsbl", "check ZONE IP | health ZONE", "block lists", cmd_dnsbl,
 	    false },
+	{ "explain", "FILE --ip IP --helo NAME --from ADDRESS --rcpt ADDRESS",
+	    "what would become of this message, step by step", cmd_explain,
+	    false },
 	{ "verify", "[--deep] [--json] [DIR]",
 	    "check the mail of all accounts, or the Maildir DIR; change "
 	    "nothing",

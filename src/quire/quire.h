@@ -93,6 +93,7 @@ int cmd_psl(struct quire *, int, char **);
 int cmd_arc(struct quire *, int, char **);
 int cmd_dmarc(struct quire *, int, char **);
 int cmd_iprev(struct quire *, int, char **);
+int cmd_explain(struct quire *, int, char **);
 int cmd_dnsbl(struct quire *, int, char **);
 
 /* A configuration file for an account, and its first password. */

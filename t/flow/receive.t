@@ -195,6 +195,30 @@ is "with it there may be more" "$(printf '%s\n' "$out" | grep -c '^RCPT 250')" 3
 out=$(rcpt "$SMTP" $OUR x '' '' quire@localhost b@localhost)
 like "a null sender has one" "$out" 'RCPT 452 4\.5\.3'
 
+# quire explain: the same code by hand
+message good.test 10 >"$T/m"
+sign rsa good.test rsa "$T/m" >"$T/signed"
+e() { as quire -C "$D" explain "$@" --helo mail.good.test --dns-timeout 5s 2>&1; }
+out=$(e "$T/signed" --ip $OUR --from a@good.test --rcpt quire@localhost)
+like "explain: iprev" "$out" "iprev +pass +$OUR is mail.good.test"
+like "explain: SPF and what decided" "$out" 'spf +pass +good.test: by ip4:'
+like "explain: DKIM" "$out" 'dkim +pass +d=good.test s=rsa a=rsa-sha256'
+like "explain: policy" "$out" 'policy +reject +v=DMARC1; ?p=reject.* at good.test'
+like "explain: alignment" "$out" 'aligned +dkim +good.test signs for good.test'
+like "explain: block lists" "$out" 'dnsbl +clear +bl.test'
+like "explain: a sick list" "$out" 'dnsbl +sick +sick.test'
+like "explain: the header" "$out" 'header +Authentication-Results: mx.here.test;'
+like "explain: decision" "$(printf '%s\n' "$out" | tail -n 1)" '^decision +250 '
+out=$(e "$T/m" --ip $BAD --from a@good.test --rcpt quire@localhost)
+like "explain: refused" "$(printf '%s\n' "$out" | tail -n 1)" '^decision +550 +5\.7\.26 .*dmarc-policy'
+out=$(e "$T/m" --ip $BAD --from a@nomail.plain.test --rcpt quire@localhost)
+like "explain: the first refusal counts" "$(printf '%s\n' "$out" | tail -n 1)" '^decision +550 +5\.7\.27'
+out=$(e --json "$T/m" --ip $OUR --from '<>' --rcpt quire@localhost)
+is "explain: JSON" "$(printf '%s' "$out" | /usr/bin/python3 -c \
+    'import json,sys; print(json.load(sys.stdin)[-1]["step"])' 2>&1)" decision
+
+message plain.test 11 >"$T/m"
+
 # TLS all the way (RFC 8689)
 like "REQUIRETLS without TLS" "$(rcpt --mail REQUIRETLS "$SMTP" $OUR x a@plain.test "$T/m" quire@localhost)" \
     'MAIL 523 5\.7\.10'

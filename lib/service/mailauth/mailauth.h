@@ -150,5 +150,9 @@ void iprev_check(struct arena *, const struct mailauth_setup *,
     const struct mailauth_client *, struct iprev_result *);
 void dnsbl_check(struct arena *, const struct mailauth_setup *,
     const struct mailauth_client *, struct str zone, struct dnsbl_result *);
+/* What the zone says of 127.0.0.2, which it must list, and of 127.0.0.1, which
+ * it must not (RFC 5782, 5). true: it is in order. */
+bool dnsbl_health(struct arena *, const struct mailauth_setup *,
+    struct str zone, enum dnsbl_status *yes, enum dnsbl_status *no);
 
 #endif

@@ -132,32 +132,49 @@ is_listed(const struct dns_answer *a)
 	return false;
 }
 
+static enum dnsbl_status
+status_of(const struct dns_answer *a)
+{
+	if (dns_failed(a))
+		return DNSBL_TEMPERROR;
+	return is_listed(a) ? DNSBL_LISTED : DNSBL_CLEAR;
+}
+
 /* RFC 5782, 5: a zone lists 127.0.0.2 and never 127.0.0.1. */
 static enum dnsbl_status
 judge(const struct dnsbl_task *t)
 {
-	if (dns_failed(t->listed.answer) || dns_failed(t->yes.answer) ||
-	    dns_failed(t->no.answer))
+	enum dnsbl_status listed = status_of(t->listed.answer);
+	enum dnsbl_status yes = status_of(t->yes.answer);
+	enum dnsbl_status no = status_of(t->no.answer);
+
+	if (listed == DNSBL_TEMPERROR || yes == DNSBL_TEMPERROR ||
+	    no == DNSBL_TEMPERROR)
 		return DNSBL_TEMPERROR;
-	if (!is_listed(t->yes.answer) || is_listed(t->no.answer))
-		return DNSBL_SICK;
-	return is_listed(t->listed.answer) ? DNSBL_LISTED : DNSBL_CLEAR;
+	return yes == DNSBL_CLEAR || no == DNSBL_LISTED ? DNSBL_SICK : listed;
 }
 
 /* The zone's health is asked for each time with the rest: the resolver has
  * it, and an answer that is hours old could be wrong for all mail. */
 static void
-ask_list(struct asker *k, struct dnsbl_task *t)
+ask_health(struct asker *k, struct dnsbl_task *t)
 {
 	static const uint8_t yes[16] = { 127, 0, 0, 2 };
 	static const uint8_t no[16] = { 127, 0, 0, 1 };
 	struct str zone = t->result.zone;
 
-	t->result.reason = STR("");
-	look_up(k, &t->listed, DNS_A,
-	    list_name(k->arena, t->client->ip, t->client->is_ipv6, zone));
 	look_up(k, &t->yes, DNS_A, list_name(k->arena, yes, false, zone));
 	look_up(k, &t->no, DNS_A, list_name(k->arena, no, false, zone));
+}
+
+static void
+ask_list(struct asker *k, struct dnsbl_task *t)
+{
+	t->result.reason = STR("");
+	look_up(k, &t->listed, DNS_A,
+	    list_name(
+		k->arena, t->client->ip, t->client->is_ipv6, t->result.zone));
+	ask_health(k, t);
 }
 
 bool
@@ -198,4 +215,29 @@ dnsbl_check(struct arena *a, const struct mailauth_setup *setup,
 	asker_init(&k, a, setup);
 	tasks_run(&k, &task, 1);
 	*out = t.result;
+}
+
+static bool
+health_run(struct asker *k, void *state)
+{
+	struct dnsbl_task *t = state;
+
+	if (t->step++ == 0)
+		ask_health(k, t);
+	return t->yes.answer != NULL && t->no.answer != NULL;
+}
+
+bool
+dnsbl_health(struct arena *a, const struct mailauth_setup *setup,
+    struct str zone, enum dnsbl_status *yes, enum dnsbl_status *no)
+{
+	struct dnsbl_task t = { .result = { .zone = zone } };
+	struct task task = { health_run, &t, false };
+	struct asker k;
+
+	asker_init(&k, a, setup);
+	tasks_run(&k, &task, 1);
+	*yes = status_of(t.yes.answer);
+	*no = status_of(t.no.answer);
+	return *yes == DNSBL_LISTED && *no == DNSBL_CLEAR;
 }
