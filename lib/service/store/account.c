@@ -149,7 +149,7 @@ void
 account_keep_reserve(struct account *a)
 {
 	struct stat st;
-	int fd = fs_open_file(a->acctfd, "reserve", O_RDWR | O_CREAT, 0600);
+	int fd = step_open(a->acctfd, "reserve");
 
 	if (fd == -1)
 		return;

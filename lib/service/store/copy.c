@@ -139,7 +139,7 @@ copy_bytes(struct mailbox *dst, int from, const char *name, struct err *e)
 	ssize_t n = 0;
 	int fd, rc = -1;
 
-	fd = step_creat(dst->tmpfd, name, 0600);
+	fd = step_creat(dst->tmpfd, name);
 	if (fd == -1)
 		return err_sys(e, "create copy");
 	while ((n = fs_pread_all(from, buf, sizeof(buf), off)) > 0) {
@@ -201,7 +201,9 @@ link_one(struct copy *c, struct item *it, struct err *e)
 	buf_printf(&b, "/proc/self/fd/%d", fd);
 	str_copy(buf_str(&b), path, sizeof(path));
 	buf_release(&b);
-	if (step_link_fd(path, dst->curfd, name) == -1) {
+	errno = EPERM;
+	if (!step_fits(dst->curfd, &st) ||
+	    step_link_fd(path, dst->curfd, name) == -1) {
 		if (errno != EXDEV && errno != EMLINK && errno != EPERM &&
 		    errno != ENOENT)
 			rc = err_sys(e, "link message %u", it->from);

@@ -76,7 +76,7 @@ make(struct dotlock *l)
 	char host[HOST_MAX] = "localhost", text[HOST_MAX + 32];
 	int n;
 
-	l->fd = step_creat(l->dirfd, l->name, 0600);
+	l->fd = step_creat(l->dirfd, l->name);
 	if (l->fd == -1)
 		return false;
 	gethostname(host, sizeof(host) - 1);

@@ -273,7 +273,7 @@ keywords_write(struct mailbox *m)
 	for (i = 0; i < m->v.nkeywords && i < FN_LETTERS; i++)
 		buf_printf(&b, "%u %.*s\n", i, STR_ARG(m->v.keywords[i]));
 	step_unlink(m->dirfd, KEYWORDS ".lock"); /* of one who died */
-	fd = step_creat(m->dirfd, KEYWORDS ".lock", 0600);
+	fd = step_creat(m->dirfd, KEYWORDS ".lock");
 	if (fd != -1) {
 		bool ok = step_write(fd, buf_str(&b)) == 0;
 

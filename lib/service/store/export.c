@@ -62,7 +62,7 @@ void
 export_note_write(int qfd, const struct export_note *n)
 {
 	char raw[NOTE_SIZE] = { 0 };
-	int fd = fs_open_file(qfd, "export", O_WRONLY | O_CREAT, 0600);
+	int fd = step_open(qfd, "export");
 
 	le32_put(raw, NOTE_MAGIC);
 	le32_put(raw + 4, boot_id());
@@ -307,7 +307,7 @@ make_tmp(struct mailbox *m, struct err *e)
 	int fd;
 
 	step_unlink(m->dirfd, UIDLIST_TMP);
-	fd = step_creat(m->dirfd, UIDLIST_TMP, 0600);
+	fd = step_creat(m->dirfd, UIDLIST_TMP);
 	if (fd == -1)
 		return err_sys(e, "create " UIDLIST_TMP);
 	if (fstatat(m->dirfd, UIDLIST, &st, AT_SYMLINK_NOFOLLOW) == 0 &&

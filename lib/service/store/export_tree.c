@@ -191,7 +191,7 @@ replace(int dirfd, const char *tmp, const char *name, struct str text,
 	int fd, rc = -1;
 
 	step_unlink(dirfd, tmp);
-	fd = step_creat(dirfd, tmp, 0600);
+	fd = step_creat(dirfd, tmp);
 	if (fd == -1)
 		return err_sys(e, "create %s", tmp);
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&

@@ -54,7 +54,7 @@ make_parts(int fd, struct err *e)
 		if (step_mkdir(fd, dirs[i]) == -1)
 			return err_sys(e, "make folder");
 	/* Courier and maildrop look for it */
-	marker = step_creat(fd, "maildirfolder", 0600);
+	marker = step_creat(fd, "maildirfolder");
 	if (marker == -1 && errno != EEXIST)
 		return err_sys(e, "make folder");
 	if (marker != -1)

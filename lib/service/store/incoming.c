@@ -60,7 +60,7 @@ incoming_new(struct incoming **out, struct mailbox *m,
 	if (opts->token != 0)
 		name_set_token(in->name, opts->token);
 	str_copy(str_from(in->name), in->tmp, sizeof(in->tmp));
-	in->fd = step_creat(m->tmpfd, in->tmp, 0600);
+	in->fd = step_creat(m->tmpfd, in->tmp);
 	if (in->fd == -1) {
 		err_sys(e, "create message");
 		free(in);

@@ -35,7 +35,6 @@
 #define COPY_MAX     (1u << 20)
 #define SMALL_MAX    (64u << 20)
 #define ROWS_MAX     50000000u
-#define INDEX_MODE   0600
 #define INDEX_MAGIC  "QINDX\0\0\1"
 #define VANISHED_MAX 65536
 #define HISTORY_S    (180 * 86400)
@@ -406,7 +405,7 @@ index_write(struct mailbox *m, struct index_head *h, uint64_t *rec,
 	index_name("index", h->gen, name);
 	if (step_unlink(m->qfd, "index.tmp") == -1 && errno != ENOENT)
 		return err_sys(e, "remove index.tmp");
-	w.fd = step_creat(m->qfd, "index.tmp", INDEX_MODE);
+	w.fd = step_creat(m->qfd, "index.tmp");
 	if (w.fd == -1)
 		return err_sys(e, "create index");
 	w.block = xmalloc(BLOCK);

@@ -25,8 +25,7 @@
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
-#define LAG_MS	     100
-#define JOURNAL_MODE 0600
+#define LAG_MS 100
 
 uint32_t
 boot_id(void)
@@ -152,10 +151,9 @@ journal_read(struct journal *j, uint64_t upto, journal_apply *apply, void *arg,
 int
 journal_open_lock(struct journal *j, struct err *e)
 {
-	int flags = j->readonly ? O_RDONLY : O_RDWR | O_CREAT;
-
 	close_fd(&j->lockfd);
-	j->lockfd = fs_open_file(j->dirfd, "lock", flags, JOURNAL_MODE);
+	j->lockfd = j->readonly ? fs_open_file(j->dirfd, "lock", O_RDONLY, 0) :
+				  step_open(j->dirfd, "lock");
 	if (j->lockfd == -1 && !(j->readonly && errno == ENOENT))
 		return err_sys(e, "open lock");
 	return 0;
@@ -191,8 +189,8 @@ int
 journal_open_pub(struct journal *j, struct err *e)
 {
 	close_fd(&j->pubfd);
-	j->pubfd = fs_open_file(j->dirfd, "pub",
-	    j->readonly ? O_RDONLY : O_RDWR | O_CREAT, JOURNAL_MODE);
+	j->pubfd = j->readonly ? fs_open_file(j->dirfd, "pub", O_RDONLY, 0) :
+				 step_open(j->dirfd, "pub");
 	return j->pubfd == -1 && !j->readonly ? err_sys(e, "open pub") : 0;
 }
 
@@ -226,7 +224,7 @@ journal_create(
 	close_fd(&j->fd);
 	if (step_unlink(j->dirfd, "journal.tmp") == -1 && errno != ENOENT)
 		return err_sys(e, "remove journal.tmp");
-	j->fd = step_creat(j->dirfd, "journal.tmp", JOURNAL_MODE);
+	j->fd = step_creat(j->dirfd, "journal.tmp");
 	if (j->fd == -1 || fstat(j->fd, &st) == -1)
 		return err_sys(e, "create journal");
 	j->gen++;

@@ -120,7 +120,7 @@ recount(struct account *a, struct str limits, struct err *e)
 
 	snprintf(tmp, sizeof(tmp), "tmp/" FILE_NAME ".%ld", (long)getpid());
 	step_unlink(a->rootfd, tmp);
-	fd = step_creat(a->rootfd, tmp, 0600);
+	fd = step_creat(a->rootfd, tmp);
 	if (fd == -1)
 		return err_sys(e, "create %s", tmp);
 	if (fstatat(a->rootfd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 &&

@@ -26,7 +26,6 @@
 #define REC_MAGIC  0x31434552u /* "REC1" */
 #define REC_HEAD   16
 #define OUT_PIECE  65536
-#define RECS_MODE  0600
 #define RECS_MAGIC "QRECS\0\0\1"
 
 static void
@@ -59,7 +58,7 @@ make_file(struct mailbox *m, struct recs *r, const char *name, struct err *e)
 
 	if (step_unlink(m->qfd, name) == -1 && errno != ENOENT)
 		return err_sys(e, "remove %s", name);
-	fd = step_creat(m->qfd, name, RECS_MODE);
+	fd = step_creat(m->qfd, name);
 	if (fd == -1)
 		return err_sys(e, "create %s", name);
 	fs_random(&r->salt, sizeof(r->salt));

@@ -103,7 +103,7 @@ id_write(int dirfd, const uint8_t id[16])
 
 	id_print(id, text);
 	step_unlink(dirfd, ID_FILE ".tmp");
-	fd = step_creat(dirfd, ID_FILE ".tmp", 0600);
+	fd = step_creat(dirfd, ID_FILE ".tmp");
 	if (fd == -1)
 		return -1;
 	rc = step_write(fd, str_make(text, sizeof(text)));

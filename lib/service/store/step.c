@@ -23,13 +23,78 @@ refused(const char *call)
 	return sys != 0;
 }
 
-int
-step_creat(int dirfd, const char *name, mode_t mode)
+/*
+ * What is made belongs to its directory: mailboxes may be shared by a group
+ * (setgid directories) or by ACLs. A directory's default ACL overrides the
+ * umask, so everything is asked for and the umask keeps it private elsewhere.
+ * The group's bits follow the directory's, unless the file's group is another;
+ * never those of all others, whom mail does not concern.
+ */
+static bool
+is_shared(mode_t dir)
 {
+	/* 0755 is what an umask leaves, not somebody's will */
+	return (dir & (S_ISGID | S_IWGRP)) != 0 ||
+	       ((dir & S_IRWXG) != 0 && (dir & S_IRWXO) == 0);
+}
+
+static void
+share(int fd, int dirfd, mode_t bits)
+{
+	struct stat st, dir;
+	mode_t want;
+
+	if (fstat(dirfd, &dir) == -1 || !is_shared(dir.st_mode) ||
+	    fstat(fd, &st) == -1 || st.st_gid != dir.st_gid)
+		return;
+	want = dir.st_mode & bits;
+	if ((st.st_mode & want) != want)
+		(void)fchmod(fd, (st.st_mode | want) & 07777);
+}
+
+bool
+step_fits(int dirfd, const struct stat *file)
+{
+	struct stat dir;
+	mode_t want = S_IRGRP | S_IWGRP;
+
+	if (fstat(dirfd, &dir) == -1 || !is_shared(dir.st_mode))
+		return true;
+	want &= dir.st_mode;
+	return file->st_gid == dir.st_gid && (file->st_mode & want) == want;
+}
+
+int
+step_creat(int dirfd, const char *name)
+{
+	mode_t mask;
+	int fd;
+
 	if (refused("creat"))
 		return -1;
-	return openat(dirfd, name,
-	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	mask = umask(077);
+	fd = openat(dirfd, name,
+	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	umask(mask);
+	if (fd != -1)
+		share(fd, dirfd, S_IRGRP | S_IWGRP);
+	return fd;
+}
+
+int
+step_open(int dirfd, const char *name)
+{
+	int fd, tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		fd = fs_open_file(dirfd, name, O_RDWR, 0);
+		if (fd != -1 || errno != ENOENT)
+			return fd;
+		fd = step_creat(dirfd, name);
+		if (fd != -1 || errno != EEXIST)
+			return fd;
+	}
+	return -1;
 }
 
 int
@@ -122,7 +187,20 @@ step_unlink(int dirfd, const char *name)
 int
 step_mkdir(int dirfd, const char *name)
 {
+	mode_t mask;
+	int fd, rc;
+
 	if (refused("mkdir"))
 		return -1;
-	return mkdirat(dirfd, name, 0700) == -1 && errno != EEXIST ? -1 : 0;
+	mask = umask(077);
+	rc = mkdirat(dirfd, name, 0777);
+	umask(mask);
+	if (rc == -1)
+		return errno == EEXIST ? 0 : -1;
+	fd = fs_open_dir(dirfd, name);
+	if (fd != -1) {
+		share(fd, dirfd, S_ISGID | S_IRWXG);
+		close(fd);
+	}
+	return 0;
 }

@@ -28,7 +28,12 @@
  */
 extern int (*store_step)(const char *call);
 
-int step_creat(int dirfd, const char *name, mode_t mode); /* O_EXCL, O_RDWR */
+/* What these three make has the mode, group and ACL of its directory. */
+int step_creat(int dirfd, const char *name); /* O_EXCL, O_RDWR */
+int step_open(int dirfd, const char *name);  /* O_RDWR, made if need be */
+/* May a link to that file stand there? Who shares the directory must be able
+ * to read it. */
+bool step_fits(int dirfd, const struct stat *file);
 int step_write(int fd, struct str);
 int step_pwrite(int fd, struct str, uint64_t off);
 int step_truncate(int fd, uint64_t size);
@@ -42,7 +47,7 @@ int step_link_fd(const char *path, int tofd, const char *to);
 int step_rename(int fromfd, const char *from, int tofd, const char *to);
 int step_replace(int dirfd, const char *from, const char *to);
 int step_unlink(int dirfd, const char *name);
-int step_mkdir(int dirfd, const char *name); /* 0700; EEXIST is no error */
+int step_mkdir(int dirfd, const char *name); /* EEXIST is no error */
 
 /* ---- names.c: Maildir file names ---- */
 #define NAME_LEN 255 /* octets, ext4 and most others */
