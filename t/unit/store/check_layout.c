@@ -1,6 +1,8 @@
 /* LAYOUT=fs: mailboxes as directories in directories. */
 #include "t_store.h"
 
+#include <sys/wait.h>
+
 #include "service/store/layout_int.h"
 
 static const char hello[] = "Subject: hello\r\n\r\nworld\r\n";
@@ -306,6 +308,88 @@ START_TEST(foreign_nested)
 }
 END_TEST
 
+/* ---- stopped at every step ---- */
+
+static int steps_left;
+
+static int
+stop(const char *call)
+{
+	(void)call;
+	if (steps_left-- == 0)
+		_exit(9);
+	return 0;
+}
+
+static void
+work(void)
+{
+	struct account *a = account(false);
+	struct mailbox *m;
+	struct err e;
+
+	account_create(a, STR("A/b/c"), 0, &e);
+	m = t_mailbox(a, "A/b/c");
+	t_add(m, hello, 0);
+	mailbox_close(&m);
+	account_rename(a, STR("A/b"), STR("X/y"), &e);
+	account_delete(a, STR("X/y"), &e);
+	account_delete(a, STR("X/y/c"), &e);
+	account_close(&a);
+}
+
+static bool
+work_until(int n)
+{
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ne(pid, -1);
+	if (pid == 0) {
+		steps_left = n;
+		store_step = stop;
+		work();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status) == 0;
+}
+
+/* Wherever it stops, the next look finds a tree in which everything that is
+ * listed opens, and no message in two places. */
+START_TEST(stopped)
+{
+	const struct mailbox_info *list;
+	struct account *a;
+	uint32_t messages;
+	size_t n, i;
+	int step;
+	bool done;
+
+	for (step = 0, done = false; !done; step++) {
+		done = work_until(step);
+		a = account(false);
+		n = account_list(a, &list);
+		for (i = 0, messages = 0; i < n; i++) {
+			char name[64];
+
+			ck_assert(str_copy(list[i].name, name, sizeof(name)));
+			if (list[i].exists)
+				messages += count(a, name);
+			n = account_list(a, &list);
+		}
+		ck_assert_uint_le(messages, 1);
+		ck_assert(exists(a, "INBOX"));
+		if (done)
+			ck_assert_uint_eq(messages, 0);
+		account_close(&a);
+		t_sh("rm -r M I/* && mkdir M");
+	}
+	ck_assert_int_gt(step, 100);
+}
+END_TEST
+
 /* Who forgets the setting is told, and does no harm. */
 START_TEST(not_maildirpp)
 {
@@ -339,8 +423,9 @@ main(void)
 	tcase_add_test(t, create_rename_delete);
 	tcase_add_test(t, rename_below_plain);
 	tcase_add_test(t, foreign_nested);
+	tcase_add_test(t, stopped);
 	tcase_add_test(t, not_maildirpp);
-	tcase_set_timeout(t, 30);
+	tcase_set_timeout(t, 120);
 	suite_add_tcase(s, t);
 	return t_run(s);
 }
