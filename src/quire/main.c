@@ -69,6 +69,11 @@ static const struct quire_command commands[] = {
 	    "take over Maildirs of another server, or tell what that would "
 	    "give",
 	    cmd_adopt, false },
+	{ "rebuild",
+	    "[--json] [--new-uidvalidity] (--maildir DIR | ACCOUNT) "
+	    "[MAILBOX...]",
+	    "make the private files again from dovecot-uidlist and file names",
+	    cmd_rebuild, false },
 	{ "export-state",
 	    "[--sync] [--run-doveadm] [--doveadm COMMAND] [--user USER] "
 	    "[--separator CHAR] [--new-uidvalidity] [--maildir DIR] "

@@ -86,6 +86,7 @@ int cmd_idna(struct quire *, int, char **);
 int cmd_dns(struct quire *, int, char **);
 int cmd_verify(struct quire *, int, char **);
 int cmd_adopt(struct quire *, int, char **);
+int cmd_rebuild(struct quire *, int, char **);
 int cmd_export_state(struct quire *, int, char **);
 int cmd_spf(struct quire *, int, char **);
 int cmd_dkim(struct quire *, int, char **);

@@ -31,7 +31,9 @@ flow_stop
 dovecot_stop
 is "Dovecot does not complain" "$(grep -v 'Killed with signal 15' "$DV/dovecot.log" |
     grep -E 'Warning|Error|Panic|Fatal|Broken|uplicate|reappeared|corrupt')" ""
-is "Quire does not either" "$(grep -aE 'level=(error|warn)' "$T/log")" ""
+# an mda that was idle for two generations compares its view with the new one
+is "Quire does not either" "$(grep -aE 'level=(error|warn)' "$T/log" |
+    grep -v ev=store.reload)" ""
 for f in "$T/Maildir/dovecot-uidlist" "$T/Maildir/.Archive/dovecot-uidlist"; do
 	is "no UID twice in a list" "$(tail -n +2 "$f" | cut -d ' ' -f 1 | sort | uniq -d)" ""
 	is "no file twice" "$(tail -n +2 "$f" | sed 's/.*://' | sort | uniq -d)" ""

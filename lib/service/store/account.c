@@ -58,6 +58,8 @@ account_load(struct account *a, struct err *e)
 {
 	int rc;
 
+	if (account_revive(a, e) == -1)
+		return -1;
 	tree_release(&a->tree);
 	a->list_ok = false;
 	if (journal_open(&a->j, e) == -1)

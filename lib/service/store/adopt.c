@@ -357,6 +357,11 @@ adopt(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
 
 	memcpy(spec.mailboxid, id, 16);
 	rc = gather(&a, e);
+	/* of one made anew nothing goes back */
+	if (m->v.c.uidnext < m->uidnext_min)
+		m->v.c.uidnext = m->uidnext_min;
+	if (spec.modseq <= m->j.modseq)
+		spec.modseq = m->j.modseq + 1;
 	if (rc == 0) {
 		if (a.list.uidvalidity != 0)
 			spec.uidvalidity = a.list.uidvalidity;
@@ -393,6 +398,13 @@ adopt_mailbox(struct mailbox *m, uint32_t uidvalidity,
 	}
 	dotlock_drop(&lock);
 	return rc;
+}
+
+int
+adopt_again(struct mailbox *m, uint32_t uidvalidity,
+    const uint8_t mailboxid[16], struct err *e)
+{
+	return adopt(m, uidvalidity, mailboxid, journal_create, e);
 }
 
 int

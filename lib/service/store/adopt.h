@@ -40,6 +40,8 @@ struct adopt_box { /* borrowed during the call */
 	uint64_t nproblems;
 };
 
+void adopt_box_release(struct adopt_box *);
+
 struct adopt_opts {
 	const char *hostname; /* for Maildir names */
 	bool dry_run;

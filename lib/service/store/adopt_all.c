@@ -24,8 +24,8 @@ adopt_problem(
 	snprintf(p->text, sizeof(p->text), "%s", text);
 }
 
-static void
-box_release(struct adopt_box *box)
+void
+adopt_box_release(struct adopt_box *box)
 {
 	size_t i;
 
@@ -85,7 +85,7 @@ store_adopt(int rootfd, const struct adopt_opts *opts,
 
 		look(a, b.name, &b);
 		box(arg, &b);
-		box_release(&b);
+		adopt_box_release(&b);
 		free(names[i]);
 	}
 	free(names);

@@ -369,8 +369,10 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 		fs_unlock(j->lockfd, LOCK_WRITER);
 		if (++tries == 3)
 			return err_set(e, ERR_TEMP, "lock file keeps changing");
+		/* gone with its directory: as if another journal had its
+		 * name */
 		if (journal_open_lock(j, e) == -1)
-			return -1;
+			return j->lockfd == -1 && errno == ENOENT ? 2 : -1;
 	}
 	j->is_locked = true;
 	if (!same_file(j->dirfd, "journal", j->fd, &st) ||

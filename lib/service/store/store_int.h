@@ -465,6 +465,7 @@ struct mailbox {
 	int64_t export_ms;    /* when that was written */
 	struct dotlock uidlist_lock;
 	unsigned uidlist_held;		/* how often taken (coexist.c) */
+	uint32_t uidnext_min;		/* UIDs given out before (rebuild.c) */
 	bool import_waits;		/* files of the list were not seen */
 	struct export_note import_note; /* the list last taken in */
 	uint64_t searched_end; /* a search for this UID found nothing */
@@ -573,6 +574,9 @@ void arrival_pack(struct ops *, const struct view *, const struct arrival *,
     uint32_t uid, uint64_t modseq);
 
 /* ---- adopt.c, dovecot.c ---- */
+/* In place of the journal there is; its byte 0 and the dotlock are held. */
+int adopt_again(struct mailbox *, uint32_t uidvalidity,
+    const uint8_t mailboxid[16], struct err *);
 int adopt_mailbox(struct mailbox *, uint32_t uidvalidity,
     const uint8_t mailboxid[16], struct err *);
 /* Kept while somebody asked for it (adopt.h), else nothing. */
@@ -791,6 +795,8 @@ uint64_t layout_stamp(const struct account *);
 int state_open(
     const struct account *, int dirfd, const uint8_t mailboxid[16], bool make);
 int account_load(struct account *, struct err *);
+/* If the journal is gone and the tree still known, write it anew (revive.c). */
+int account_revive(struct account *, struct err *);
 /* A Maildir++ folder, durable under its name, and known to Dovecot. */
 int folder_make(
     struct account *, const struct node *, const char *dir, struct err *);
