@@ -48,11 +48,19 @@ struct check {
 	char recv_buf[IPC_MAX];
 };
 
+/* What the resolver client has to say. */
+static void
+log_dns(void *arg, enum hook_level level, const char *event, const char *text)
+{
+	LOG_DEBUG("check.dns", F_CSTR("text", text));
+}
+
 static void
 configure(struct check *k)
 {
 	struct mailauth_setup *s = &k->setup.mailauth;
-	struct dns_opts o = { 0 };
+	static const struct hooks hooks = { .log = log_dns };
+	struct dns_opts o = { .hooks = &hooks };
 	struct conf_errors errors;
 	struct psl *psl = psl_load();
 	struct config *c;

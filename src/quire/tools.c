@@ -54,7 +54,8 @@ tool_begin(struct tool *t, int *argc, char **argv)
 int
 tool_dns(struct tool *t)
 {
-	const struct dns_opts o = { t->resolver, t->dns_timeout_ms, false };
+	const struct dns_opts o = { t->resolver, t->dns_timeout_ms, false,
+		NULL };
 	struct err e;
 
 	if (dns_new(&t->dns, &o, &e) == -1)

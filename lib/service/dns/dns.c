@@ -23,6 +23,7 @@ struct query {
 	const struct dns_question *q;
 	struct dns_answer **out;
 	uint16_t id;
+	int64_t begun; /* monotonic ms */
 };
 
 static struct dns_answer *
@@ -121,6 +122,7 @@ dns_new(struct dns **out, const struct dns_opts *o, struct err *e)
 	if (rc != ARES_SUCCESS)
 		return err_set(e, ERR_TEMP, "c-ares: %s", ares_strerror(rc));
 	d = xcalloc(1, sizeof(*d));
+	d->hooks = o->hooks;
 	d->timeout_ms =
 	    o->timeout_ms == 0 ? TRIES * DNS_TIMEOUT_MS : o->timeout_ms;
 	if (open_channel(d, o, e) == -1) {
@@ -153,6 +155,19 @@ dns_is_trusted(const struct dns *d)
 	return d->is_trusted;
 }
 
+static void
+tell(const struct query *query, const struct dns_answer *r)
+{
+	const struct hooks *h = query->dns->hooks;
+	int64_t ms = date_mono_ms() - query->begun;
+
+	hook_count(h, "dns_answers", dns_status_name(r->status));
+	hook_took(h, "dns_answer_ms", dns_type_name(query->q->type), ms);
+	hook_log(h, HOOK_DEBUG, "dns", "%s %.*s: %s in %lld ms",
+	    dns_type_name(query->q->type), STR_ARG(query->q->name),
+	    dns_status_name(r->status), (long long)ms);
+}
+
 /* Called by c-ares, also from within ares_send() and ares_cancel(). */
 static void
 answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
@@ -169,6 +184,7 @@ answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 		    query->arena, &m, query->q, query->dns->is_trusted, r);
 		dns_cache_put(query->dns, query->q, r);
 	}
+	tell(query, r);
 	*query->out = r;
 	query->dns->n_under_way--;
 	free(query);
@@ -184,8 +200,10 @@ dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
 
 	*out = d->n_under_way >= DNS_MAX_QUESTIONS ? failure(a) :
 						     dns_cache_get(d, a, q);
-	if (*out != NULL)
+	if (*out != NULL) {
+		hook_count(d->hooks, "dns_answers", "cached");
 		return;
+	}
 	buf_init(&b, 1024);
 	/* c-ares keeps the id we put in; its own are predictable enough */
 	fs_random(&id, sizeof(id));
@@ -196,7 +214,7 @@ dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
 		return;
 	}
 	query = xcalloc(1, sizeof(*query));
-	*query = (struct query){ d, a, q, out, id };
+	*query = (struct query){ d, a, q, out, id, date_mono_ms() };
 	d->n_under_way++;
 	ares_send(
 	    d->channel, (const unsigned char *)b.p, (int)b.n, answered, query);

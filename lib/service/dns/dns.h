@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/hooks.h"
 #include "format/dnsmsg/dnsmsg.h"
 
 #define DNS_CACHE_SIZE	  4096
@@ -30,6 +31,9 @@ struct dns_opts {
 	const char *servers; /* "127.0.0.1:53,[::1]:53"; NULL: resolv.conf */
 	unsigned timeout_ms; /* of all tries together; 0: 3 * DNS_TIMEOUT_MS */
 	bool trust_ad;	     /* whatever the servers are */
+	/* Borrowed, or NULL. Event "dns", a line for each answer; metrics
+	 * dns_answers by status (or "cached"), dns_answer_ms by type. */
+	const struct hooks *hooks;
 };
 
 struct dns;

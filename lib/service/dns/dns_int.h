@@ -18,6 +18,7 @@ struct dns {
 	ares_channel channel;
 	unsigned timeout_ms;
 	bool is_trusted;
+	const struct hooks *hooks;
 	size_t n_under_way;	/* questions without an answer */
 	struct dns_slot *slots; /* DNS_CACHE_SIZE, made at the first use */
 };

@@ -293,6 +293,29 @@ evaluate_dmarc(struct mailauth *m)
 	dmarc_evaluate(m->dmarc.dmarc, &in, &r->dmarc);
 }
 
+static void
+tell(const struct mailauth *m)
+{
+	const struct mailauth_result *r = &m->result;
+	const struct hooks *h = m->setup->hooks;
+	size_t i;
+
+	hook_count(h, "mailauth_iprev", iprev_status_name(r->iprev.status));
+	hook_count(h, "mailauth_spf", spf_verdict_name(r->spf->verdict));
+	for (i = 0; i < r->n_dkim; i++)
+		hook_count(
+		    h, "mailauth_dkim", dkim_status_name(r->dkim[i].status));
+	hook_count(h, "mailauth_arc", arc_cv_name(r->arc->cv));
+	hook_count(h, "mailauth_dmarc", dmarc_status_name(r->dmarc.status));
+	hook_took(
+	    h, "mailauth_ms", r->is_late ? "late" : "in time", r->elapsed_ms);
+	hook_log(h, HOOK_INFO, "mailauth",
+	    "%.*s spf=%s dkim=%zu dmarc=%s from=%.*s questions=%u ms=%lld",
+	    STR_ARG(m->client.remote), spf_verdict_name(r->spf->verdict),
+	    r->n_dkim, dmarc_status_name(r->dmarc.status), STR_ARG(r->from),
+	    r->n_questions, (long long)r->elapsed_ms);
+}
+
 const struct mailauth_result *
 mailauth_finish(struct mailauth *m)
 {
@@ -314,6 +337,7 @@ mailauth_finish(struct mailauth *m)
 	r->is_late = m->asker.is_late;
 	r->n_questions = m->asker.n;
 	r->elapsed_ms = date_mono_ms() - m->begun;
+	tell(m);
 	return r;
 }
 

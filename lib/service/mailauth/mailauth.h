@@ -26,6 +26,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/hooks.h"
 #include "base/str.h"
 #include "format/addr/addr.h"
 #include "format/arc/arc.h"
@@ -47,6 +48,10 @@ struct mailauth_setup {
 	const struct str *dnsbl;
 	size_t n_dnsbl; /* at most MAILAUTH_MAX_DNSBL */
 	unsigned limit_ms;
+	/* Or NULL. Event "mailauth", a line for each message; metrics
+	 * mailauth_iprev, _spf, _dkim, _arc, _dmarc by result and
+	 * mailauth_ms by "late" or "in time". */
+	const struct hooks *hooks;
 };
 
 /* Who brings the message. The reverse path's domain in any form. */

@@ -16,6 +16,17 @@
 #include "base/date.h"
 #include "service/dns/dns.h"
 
+/* What the hooks were told. */
+static unsigned n_told[2]; /* answers, from the cache */
+
+static void
+count(void *arg, const char *metric, const char *label)
+{
+	ck_assert_str_eq(metric, "dns_answers");
+	n_told[strcmp(label, "cached") == 0]++;
+}
+
+static const struct hooks hooks = { .count = count };
 static pid_t server;
 static char address[32];
 
@@ -96,7 +107,7 @@ teardown(void)
 static struct dns *
 client(bool trust_ad, unsigned timeout_ms)
 {
-	struct dns_opts o = { address, timeout_ms, trust_ad };
+	struct dns_opts o = { address, timeout_ms, trust_ad, &hooks };
 	struct dns *d;
 	struct err e;
 
@@ -154,6 +165,34 @@ START_TEST(cached)
 	d = client(false, 600);
 	three = dns_lookup(d, &a, &q);
 	ck_assert(three->v[0].ip[3] != one->v[0].ip[3]);
+	ck_assert_uint_eq(n_told[0], 2);
+	ck_assert_uint_eq(n_told[1], 1);
+	arena_release(&a);
+	dns_free(&d);
+}
+END_TEST
+
+/* One after the other, as answers come; the silent one is cancelled. */
+START_TEST(one_by_one)
+{
+	struct dns_question q[2] = { { DNS_A, STR("nothing.example") },
+		{ DNS_A, STR("plain.example") } };
+	struct dns *d = client(false, 3000);
+	int64_t begun = date_mono_ms();
+	struct dns_answer *out[2];
+	struct arena a;
+
+	arena_init(&a, DNSMSG_ARENA_MAX);
+	dns_send(d, &a, &q[0], &out[0]);
+	dns_send(d, &a, &q[1], &out[1]);
+	ck_assert(out[0] == NULL);
+	dns_wait(d, begun + 2000);
+	ck_assert(out[0] == NULL && out[1] != NULL);
+	ck_assert(out[1]->status == DNS_OK);
+	dns_cancel(d);
+	ck_assert(out[0] != NULL && out[0]->status == DNS_TEMPFAIL);
+	dns_wait(d, begun + 60000); /* nothing to wait for */
+	ck_assert(date_mono_ms() - begun < 2000);
 	arena_release(&a);
 	dns_free(&d);
 }
@@ -195,6 +234,7 @@ main(void)
 	    t, answers, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_test(t, cached);
 	tcase_add_test(t, together);
+	tcase_add_test(t, one_by_one);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
