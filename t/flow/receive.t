@@ -243,6 +243,37 @@ out=$(rcpt "$SMTP" $OUR unheard.test '' "$T/m" quire@localhost)
 like "no answer after DATA: temperror never refuses" "$out" 'END 250'
 head=$(cat "$MD"/new/* | sed '/^$/q' | tr -d '\n' | tr '\t' ' ')
 like "and says so" "$head" 'iprev=temperror .*spf=temperror .*dmarc=temperror'
+# one address cannot take all the places
+out=$(as /usr/bin/python3 - "$SMTP" $BAD <<'P'
+import socket, sys, time
+def client(ip):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20, (ip, 0))
+    f = s.makefile("rb")
+    f.readline()
+    s.sendall(b"EHLO x\r\n")
+    while f.readline()[3:4] == b"-":
+        pass
+    s.sendall(b"MAIL FROM:<a@slow.test>\r\n")
+    return s, f
+start = time.time()
+many = [client(sys.argv[2]) for i in range(40)]
+time.sleep(0.5)
+quick = 0
+for s, f in many:
+    s.setblocking(False)
+    try:
+        quick += s.recv(100).startswith(b"451 4.3.0")
+    except BlockingIOError:
+        pass
+    s.setblocking(True)
+one = client("127.0.0.8")
+print("busy %d; another address waits as others do: %s" % (quick, one[1].readline().decode()))
+P
+)
+like "the 33rd question of one address is put off at once" "$out" '^busy 8;'
+like "others are asked for" "$out" 'do: 451 4\.4\.0'
+is "no daemon crashed" "$(grep -aE \
+    'ev=(child.died|worker.crashed)|runtime error|AddressSanitizer|Assertion' "$T/log")" ""
 kill -CONT "$KNOT_PID"
 knot_stop
 out=$(rcpt "$SMTP" $OUR x a@gone.test "$T/m" quire@localhost)

@@ -120,6 +120,7 @@ diag "$out"
 like "none that was acknowledged is lost or doubled" "$out" 'lost \[\] twice \[\]'
 ok "deliverers were killed" [ "$(printf '%s' "$out" | sed 's/.*kills \([0-9]*\).*/\1/')" -gt 5 ]
 ok "most came through" [ "$(printf '%s' "$out" | sed 's/acknowledged \([0-9]*\).*/\1/')" -gt 125 ]
+is "nothing else died" "$(grep -aE 'ev=child.died|runtime error|AddressSanitizer|Assertion' "$T/log")" ""
 FLOW_CRASHES=1
 flow_stop
 done_testing
