@@ -1,14 +1,15 @@
 /*
  * adopt_all - every mailbox of an account, opened once.
  */
-#include "service/store/store_int.h"
+#include "service/store/layout_int.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/xalloc.h"
+#include "system/fs/fs.h"
 
 void
 adopt_problem(
@@ -22,6 +23,28 @@ adopt_problem(
 	p->kind = kind;
 	p->file = file == NULL ? NULL : xstrdup(file);
 	snprintf(p->text, sizeof(p->text), "%s", text);
+}
+
+/* Directories that are mailboxes to who has LAYOUT=fs. */
+static void
+check_layout(struct account *a, struct adopt_box *box)
+{
+	int fd = a->layout.is_fs ? -1 : fs_open_dir(a->rootfd, ".");
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (d == NULL) {
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	while ((de = readdir(d)) != NULL)
+		if (de->d_name[0] != '.' &&
+		    layout_is_maildir(a->rootfd, de->d_name))
+			adopt_problem(box, "layout", de->d_name,
+			    "a Maildir that Maildir++ does not show: if the "
+			    "other server has LAYOUT=fs, say layout fs");
+	closedir(d);
 }
 
 void
@@ -83,6 +106,8 @@ store_adopt(int rootfd, const struct adopt_opts *opts,
 			.is_subscribed =
 			    tree_is_subscribed(&a->tree, str_from(names[i])) };
 
+		if (folder_is_inbox(b.name))
+			check_layout(a, &b);
 		look(a, b.name, &b);
 		box(arg, &b);
 		adopt_box_release(&b);

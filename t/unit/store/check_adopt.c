@@ -162,6 +162,20 @@ START_TEST(problems)
 }
 END_TEST
 
+/* A tree of LAYOUT=fs, and nobody said so. */
+START_TEST(wrong_layout)
+{
+	struct seen s;
+
+	t_sh("mkdir -p cur new tmp Archive/cur plain .Sent/cur");
+	adopt(true, &s);
+	ck_assert_uint_eq(s.n, 2);
+	ck_assert_uint_eq(box(&s, "INBOX")->nproblems, 1);
+	ck_assert_str_eq(box(&s, "INBOX")->problem[0].kind, "layout");
+	ck_assert_uint_eq(box(&s, "Sent")->nproblems, 0);
+}
+END_TEST
+
 START_TEST(empty)
 {
 	struct seen s;
@@ -543,6 +557,7 @@ main(void)
 	tcase_add_checked_fixture(t, t_setup, t_teardown);
 	tcase_add_test(t, dry_run);
 	tcase_add_test(t, problems);
+	tcase_add_test(t, wrong_layout);
 	tcase_add_test(t, empty);
 	tcase_add_test(t, readonly);
 	tcase_add_test(t, flags_in_new);
