@@ -29,7 +29,7 @@ enum msg_type {
 	MSG_SESSION, /* descriptor: stream to the new session */
 	MSG_MDA,     /* descriptor: channel to the mda */
 	/* quired to nurseries */
-	MSG_ORDER, /* descriptors: channel, mail directory */
+	MSG_ORDER, /* descriptors: channel, mail directory [, index] */
 	/* front to authd and back */
 	MSG_AUTH_START,
 	MSG_AUTH_STEP,
