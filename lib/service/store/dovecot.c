@@ -198,7 +198,7 @@ uidlist_read(int dirfd, bool header_only, struct uidlist *l)
 
 /* ---- dovecot-keywords: "<letter number> <name>" per line ---- */
 
-static unsigned
+unsigned
 keywords_parse(struct str text, struct str names[FN_LETTERS])
 {
 	struct str line, word;

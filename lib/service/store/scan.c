@@ -706,15 +706,23 @@ define_letters(struct scan *s, struct err *e)
 		if (name_parse(str_from(s->new.v[i].file), &n))
 			used |= n.fn;
 	known = v->nkeywords >= FN_LETTERS ? ~0u : FN_LETTER(v->nkeywords) - 1;
-	if ((used & ~known) != 0)
-		keywords_read(s->m->dirfd, v, &s->m->ops);
-	if ((used & FN_P) != 0 && v->forwarded < 0 &&
-	    v->nkeywords < STORE_MAX_KEYWORDS && s->m->ops.n == 0) {
-		fwd.number = v->nkeywords;
-		op_name_pack(&s->m->ops, OP_KWDEF, &fwd);
-	}
+	if ((used & ~known) == 0 && ((used & FN_P) == 0 || v->forwarded >= 0))
+		return 0;
 	/* apart, so that what follows can use them */
-	return mailbox_append(s->m, TXN_FOREIGN, true, false, e);
+	keywords_read(s->m->dirfd, v, &s->m->ops);
+	if (mailbox_append(s->m, TXN_FOREIGN, true, false, e) == -1)
+		return -1;
+	if ((used & FN_P) == 0 || v->forwarded >= 0 ||
+	    v->nkeywords == STORE_MAX_KEYWORDS)
+		return 0;
+	fwd.number = v->nkeywords;
+	op_name_pack(&s->m->ops, OP_KWDEF, &fwd);
+	if (mailbox_append(s->m, TXN_FOREIGN, true, false, e) == -1)
+		return -1;
+	/* its letter will be in names: it must have one for others too */
+	if (fwd.number < FN_LETTERS)
+		keywords_write(s->m);
+	return 0;
 }
 
 /*

@@ -613,6 +613,8 @@ const struct uid_line *uidlist_find(const struct uidlist *, uint64_t uhash);
 bool keyword_is_valid(struct str);
 /* dovecot-keywords: which name each letter has */
 void keywords_write(struct mailbox *);
+/* The names of the letters, borrowed; how many. */
+unsigned keywords_parse(struct str text, struct str names[FN_LETTERS]);
 /* KWDEFs for letters that file has and we do not. */
 void keywords_read(int dirfd, const struct view *, struct ops *);
 

@@ -115,6 +115,30 @@ check_keywords(struct box *b)
 			    "has keywords that the mailbox does not define");
 }
 
+/* A message changes after it came, and no later than the mailbox. */
+static void
+check_modseqs(struct box *b)
+{
+	struct view *v = &b->m.v;
+	struct cold cold;
+	uint32_t i;
+
+	for (i = 0; i < v->n; i++) {
+		if ((v->st[i] & ST_GHOST) != 0 || !row_cold(&b->m, i, &cold))
+			continue;
+		if (cold.create_modseq == 0 ||
+		    cold.create_modseq > v->modseq[i] ||
+		    v->modseq[i] > v->modseq_now)
+			verify_found(b->v, VERIFY_ERROR, "modseq", v->uid[i],
+			    NULL,
+			    "came at %llu, changed at %llu, the mailbox is at "
+			    "%llu",
+			    (unsigned long long)cold.create_modseq,
+			    (unsigned long long)v->modseq[i],
+			    (unsigned long long)v->modseq_now);
+	}
+}
+
 /* STATUS is answered from pub. */
 static void
 check_pub(struct box *b)
@@ -250,6 +274,7 @@ check_box(struct box *b, const struct node *node)
 	v->totals->messages += b->m.v.c.exists;
 	check_counters(b);
 	check_keywords(b);
+	check_modseqs(b);
 	check_pub(b);
 	check_identity(b, node);
 	check_places(b);

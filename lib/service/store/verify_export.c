@@ -1,5 +1,6 @@
 /*
- * verify_export - does dovecot-uidlist say what the journal says? It is what
+ * verify_export - do dovecot-uidlist and dovecot-keywords say what the journal
+ * says? It is what
  * Dovecot would go on with, and what `quire rebuild` would.
  *
  * Judged only while it is the list we wrote (quire/export): else another
@@ -15,6 +16,7 @@
 #include "system/fs/fs.h"
 
 #define UIDLIST_MAX ((size_t)2 << 30)
+#define LETTERS_MAX 65536
 
 struct list_check {
 	struct box *b;
@@ -92,6 +94,31 @@ check_text(struct list_check *c, struct str text, uint32_t next)
 		    "%lu differences in all", c->wrong);
 }
 
+/* A letter that others read as another keyword. */
+static void
+check_letters(struct box *b)
+{
+	const struct view *v = &b->m.v;
+	struct str names[FN_LETTERS] = { { NULL, 0 } };
+	struct buf text;
+	unsigned i;
+
+	buf_init(&text, LETTERS_MAX);
+	if (fs_read_file(b->m.dirfd, "dovecot-keywords", &text, NULL) == 0) {
+		keywords_parse(buf_str(&text), names);
+		for (i = 0; i < v->nkeywords && i < FN_LETTERS; i++)
+			if (!str_eq(names[i], v->keywords[i]) &&
+			    !str_starts(v->keywords[i], STR("$Unused-")))
+				verify_found(b->v, VERIFY_WARNING,
+				    "keyword-letter", 0, "dovecot-keywords",
+				    "letter %c is %.*s, and %.*s for others: "
+				    "quire export-state writes it anew",
+				    (char)('a' + i), STR_ARG(v->keywords[i]),
+				    STR_ARG(names[i]));
+	}
+	buf_release(&text);
+}
+
 void
 verify_export(struct box *b)
 {
@@ -100,6 +127,7 @@ verify_export(struct box *b)
 	struct stat st;
 	struct buf text;
 
+	check_letters(b);
 	if (fstatat(b->m.dirfd, UIDLIST, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
 	    !export_note_read(b->m.qfd, &note))
 		return;

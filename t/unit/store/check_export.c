@@ -474,6 +474,44 @@ START_TEST(verified)
 }
 END_TEST
 
+static void
+count_letters(void *arg, const struct verify_finding *f)
+{
+	unsigned *n = arg;
+
+	*n += strcmp(f->kind, "keyword-letter") == 0;
+}
+
+/* "P" of mutt is $Forwarded, which then has a letter too: for all. */
+START_TEST(forwarded)
+{
+	struct verify_opts o = { 0 };
+	struct verify_totals totals = { 0 };
+	struct account *a;
+	struct mailbox *m;
+	unsigned n = 0;
+
+	t_sh(ADOPTED);
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	t_sync(m, NULL);
+	t_sh("printf '0 work\\n1 theirs\\n' >dovecot-keywords && "
+	     "mv cur/1001.P1.h,S=4,W=6:2, cur/1001.P1.h,S=4,W=6:2,P");
+	t_sync(m, NULL);
+	ck_assert_int_eq(mailbox_keyword_bit(m, STR("$Forwarded")), 2);
+	has("dovecot-keywords", "0 work\n1 theirs\n2 $Forwarded\n", true);
+	mailbox_close(&m);
+	account_close(&a);
+	ck_assert_int_eq(
+	    store_verify(t_rootfd, &o, count_letters, &n, &totals, NULL), 0);
+	ck_assert_uint_eq(n, 0);
+	t_sh("sed -i 's/theirs/others/' dovecot-keywords");
+	ck_assert_int_eq(
+	    store_verify(t_rootfd, &o, count_letters, &n, &totals, NULL), 0);
+	ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
 /* A letter that Dovecot gave out meanwhile is not given a second meaning. */
 START_TEST(keyword_letters)
 {
@@ -514,6 +552,7 @@ main(void)
 	tcase_add_test(t, uidvalidity_file);
 	tcase_add_test(t, quota_file);
 	tcase_add_test(t, going_back);
+	tcase_add_test(t, forwarded);
 	tcase_add_loop_test(t, verified, 0, 7);
 	tcase_add_test(t, keyword_letters);
 	tcase_set_timeout(t, 30);
