@@ -11,12 +11,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str text = str_make((const char *)data + 1, size - 1);
 	struct courier_keywords k = { 0 };
+	struct str line, words, base, names[FN_LETTERS];
 	struct uidlist l;
 	struct name n;
+	uint32_t uid;
 
 	if (size == 0)
 		return 0;
-	switch (data[0] % 4) {
+	switch (data[0] % 6) {
 	case 0:
 		uidlist_parse(text, false, &l);
 		uidlist_release(&l);
@@ -29,6 +31,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 3:
 		name_parse(text, &n);
+		break;
+	case 4:
+		while (text.n > 0) {
+			str_cut(&text, '\n', &line);
+			uidlist_line(line, &uid, &words, &base);
+		}
+		break;
+	case 5:
+		keywords_parse(text, names);
 		break;
 	}
 	courier_keywords_release(&k);
