@@ -31,12 +31,16 @@ static int
 timeout_of(const struct session *s, const struct wait *w)
 {
 	int64_t now = date_mono_ms(), until = w->deadline;
+	int due;
 
 	if (w->notify < until)
 		until = w->notify;
 	if (s->mbox != NULL && w->watch == -1 &&
 	    now + STORE_WATCH_POLL_MS < until)
 		until = now + STORE_WATCH_POLL_MS;
+	due = s->mbox == NULL ? -1 : mailbox_due_ms(s->mbox);
+	if (due != -1 && now + due < until)
+		until = now + due + 1;
 	return until <= now ? 0 : (int)(until - now);
 }
 

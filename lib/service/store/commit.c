@@ -5,6 +5,8 @@
 
 #include <assert.h>
 
+#include "base/date.h"
+
 static void
 predict_tuples(const struct view *v, const struct op *op, struct counters *c)
 {
@@ -108,6 +110,7 @@ mailbox_append(struct mailbox *m, uint16_t flags, bool bookkeeping, bool sync,
 		t = (struct txn){ .off = off,
 			.modseq = modseq,
 			.boot = boot_id(),
+			.time_us = date_now_us(),
 			.flags = flags,
 			.c = c,
 			.ops = str_sub(buf_str(&m->ops.b), TXN_HEAD,

@@ -27,6 +27,8 @@
 
 #define LAG_MS 100
 
+uint32_t store_boot;
+
 uint32_t
 boot_id(void)
 {
@@ -35,6 +37,8 @@ boot_id(void)
 	ssize_t n;
 	int fd;
 
+	if (store_boot != 0)
+		return store_boot;
 	if (id != 0)
 		return id;
 	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);

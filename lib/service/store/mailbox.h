@@ -144,6 +144,11 @@ bool mailbox_vanished(struct mailbox *, uint64_t since, struct ranges *out);
 int mailbox_watch(struct mailbox *, struct err *);
 void mailbox_watch_clear(struct mailbox *);
 #define STORE_WATCH_POLL_MS 2000
+/*
+ * A sync is due after so many ms though nothing may tell of it (files whose
+ * owners are given time, times too coarse to trust); -1: none is.
+ */
+int mailbox_due_ms(struct mailbox *);
 
 /* ---- changing flags (RFC 9051, 6.4.6; RFC 7162, 3.1.3) ---- */
 struct flag_change {

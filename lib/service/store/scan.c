@@ -81,7 +81,8 @@ scan_is_due(struct mailbox *m)
 		return true;
 	for (i = 0; i < 2; i++) {
 		if (fstat(fds[i], &st) == -1 ||
-		    stat_mtime(&st) == m->v.scan[i].mtime)
+		    (stat_mtime(&st) == m->v.scan[i].mtime &&
+			racy_due_ms(m, i) != 0))
 			continue;
 		if (stat_mtime(&st) != m->young_mtime[i] ||
 		    date_mono_ms() >= m->young_until)
@@ -306,7 +307,8 @@ read_stable(struct scan *s, struct err *e)
 			 * looked for in cur/ */
 			s->reads[i] =
 			    i == 1 || m->must_scan ||
-			    m->v.scan[i].mtime != stat_mtime(&s->st[i]);
+			    m->v.scan[i].mtime != stat_mtime(&s->st[i]) ||
+			    racy_due_ms(m, i) == 0;
 		}
 		for (i = 1; i >= 0; i--)
 			if (s->reads[i] && read_dir(s, (uint32_t)i, e) == -1)
@@ -685,7 +687,8 @@ pack_state(struct scan *s)
 			.mtime = stat_mtime(&s->st[i]),
 			.nfiles = s->nfiles };
 
-		if (s->reads[i] && s->m->v.scan[i].mtime != o.mtime)
+		if (s->reads[i] && (s->m->v.scan[i].mtime != o.mtime ||
+				       !s->m->v.scan[i].is_stable))
 			op_scan_pack(&s->m->ops, &o);
 	}
 }

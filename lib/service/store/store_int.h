@@ -24,8 +24,10 @@
 /* ---- step.c: every system call that changes the disk ---- */
 /*
  * For tests: called before each such call with its name. 0 lets it happen,
- * anything else is the errno it fails with; or the hook does not return.
+ * anything else is the errno it fails with; or the hook does not return. For
+ * a sync also STEP_SKIP: it is said to have been done.
  */
+#define STEP_SKIP (-1)
 extern int (*store_step)(const char *call);
 
 /* What these three make has the mode, group and ACL of its directory. */
@@ -190,6 +192,7 @@ struct journal_spec {
 };
 
 uint32_t boot_id(void);
+extern uint32_t store_boot; /* for tests: another boot; 0: the real one */
 void
 journal_init(struct journal *, enum journal_kind, int dirfd, bool readonly);
 void journal_release(struct journal *);
@@ -522,6 +525,14 @@ int row_open_likely(struct mailbox *, uint32_t row);
 bool msgfile_measure(int fd, bool is_raw, uint64_t *size, struct err *);
 /* The same; what can never be read counts as it lies there. */
 bool msgfile_measure_once(int fd, bool is_raw, uint64_t *size);
+
+/* ---- racy.c ---- */
+extern bool store_times_are_coarse; /* for tests: as on older kernels */
+/* May a change go unseen behind this time, recorded then? */
+bool racy_at(uint64_t mtime, int64_t recorded_us);
+/* When that directory must be looked at again though its time is the one we
+ * know: ms from now, -1 never. */
+int racy_due_ms(struct mailbox *, int dir);
 
 /* ---- scan.c, mirror.c ---- */
 /* Is the name not what flags and keywords ask for? *want: the letters. */

@@ -379,8 +379,10 @@ apply_scan(struct apply *a, struct str body)
 
 	if (!op_scan_unpack(body, &s))
 		return refuse(a, "SCAN is malformed");
-	v->scan[s.dir] =
-	    (struct scan_state){ s.dev, s.ino, s.mtime, s.is_stable != 0 };
+	v->scan[s.dir] = (struct scan_state){ s.dev, s.ino, s.mtime,
+		/* from an index it is as it was there */
+		s.is_stable != 0 &&
+		    (a->t->time_us == 0 || !racy_at(s.mtime, a->t->time_us)) };
 	v->nsteps[s.dir] = 0;
 	return true;
 }
@@ -411,6 +413,7 @@ apply_scanstep(struct apply *a, struct str body)
 			continue;
 		}
 		v->scan[s.dir].mtime = p[i].after;
+		v->scan[s.dir].is_stable = !racy_at(p[i].after, a->t->time_us);
 		memmove(p + i, p + i + 1, (n - i - 1) * sizeof(*p));
 		v->nsteps[s.dir]--;
 		i = 0;

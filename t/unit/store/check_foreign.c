@@ -342,6 +342,51 @@ START_TEST(restored)
 }
 END_TEST
 
+/* Another program's change in the tick of ours leaves no trace in the
+ * directory's time: it is found a second later. */
+START_TEST(coarse_times)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX"), *o = t_mailbox(a, "INBOX");
+	struct timespec ts[2];
+	struct message msg;
+	struct stat st;
+
+	store_times_are_coarse = true;
+	t_add(m, hello, 0);
+	t_add(m, hello, 0);
+	t_sync(m, NULL);
+	ck_assert_int_eq(t_store(m, 1, 1, FLAGS_ADD, FLAG_SEEN), 0);
+	ck_assert_int_eq(fstat(m->curfd, &st), 0);
+	t_sh("for f in cur/*:2,; do mv $f ${f}F; done");
+	ts[0] = st.st_atim;
+	ts[1] = st.st_mtim;
+	ck_assert_int_eq(futimens(m->curfd, ts), 0);
+	t_sync(m, NULL);
+	get_uid(m, 2, &msg);
+	ck_assert_uint_eq(msg.flags, 0); /* cannot be seen */
+	ck_assert_int_gt(mailbox_due_ms(m), 0);
+	ck_assert_int_le(mailbox_due_ms(m), 1000);
+	usleep(1100000);
+	ck_assert_int_eq(mailbox_due_ms(m), 0);
+	t_sync(m, NULL);
+	get_uid(m, 2, &msg);
+	ck_assert_uint_eq(msg.flags, FLAG_FLAGGED);
+	/* and that look is enough, for the other session too */
+	t_sync(o, NULL);
+	get_uid(o, 2, &msg);
+	ck_assert_uint_eq(msg.flags, FLAG_FLAGGED);
+	ck_assert_int_eq(mailbox_due_ms(m), -1);
+	ck_assert_int_eq(mailbox_due_ms(o), -1);
+	ck_assert(!scan_is_due(m) && !scan_is_due(o));
+	store_times_are_coarse = false;
+	mailbox_close(&m);
+	mailbox_close(&o);
+	account_close(&a);
+	t_verify();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -357,6 +402,7 @@ main(void)
 	tcase_add_test(t, adopt_dovecot);
 	tcase_add_test(t, adopt_courier);
 	tcase_add_test(t, foreign_folders);
+	tcase_add_test(t, coarse_times);
 	tcase_add_test(t, restored);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
