@@ -45,6 +45,13 @@ coexist_end(struct mailbox *m)
 	dotlock_drop(&m->uidlist_lock);
 }
 
+void
+coexist_touch(struct mailbox *m)
+{
+	if (m->uidlist_held > 0)
+		dotlock_touch(&m->uidlist_lock);
+}
+
 bool
 coexist_begin_renaming(struct mailbox *m)
 {

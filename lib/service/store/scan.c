@@ -297,6 +297,7 @@ read_stable(struct scan *s, struct err *e)
 	bool changed = true;
 
 	for (tries = 0; changed && tries < STABLE_TRIES; tries++) {
+		coexist_touch(m);
 		clear(s);
 		table_make(s);
 		changed = false;
@@ -647,6 +648,7 @@ pack_new(struct scan *s)
 
 		if (s->new.n <= MEASURE_MAX)
 			arrival_measure(m, f);
+		coexist_touch(m);
 		uid = import_uid(&s->import, f->uid, uid);
 		arrival_pack(&m->ops, &m->v, f, uid++, modseq);
 		s->has_changes = true;

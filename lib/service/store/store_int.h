@@ -692,7 +692,8 @@ int import_now(struct mailbox *, struct err *);
 bool coexist_is_on(const struct mailbox *);
 /* Hold dovecot-uidlist.lock, if so configured; may be nested. */
 int coexist_begin(struct mailbox *, int wait_ms, struct err *);
-void coexist_end(struct mailbox *); /* writes our lines first */
+void coexist_end(struct mailbox *);   /* writes our lines first */
+void coexist_touch(struct mailbox *); /* by who may take long */
 /* Names are to change: Dovecot must not be reading them. false: later */
 bool coexist_begin_renaming(struct mailbox *);
 /* The same, and take in what the other wrote: for who gives out UIDs. */
