@@ -25,6 +25,7 @@
 extern char **environ;
 
 struct going_back {
+	struct quire *quire;
 	bool sync, run, new_uidvalidity;
 	const char *doveadm, *user;
 	char separator;
@@ -225,7 +226,8 @@ export_maildir(void *arg, const struct quire_maildir *m)
 	struct account_opts opts = { .hostname = g->hostname,
 		.is_fs = m->is_fs,
 		.indexfd = m->indexfd,
-		.exports = ACCOUNT_EXPORT_DOVECOT };
+		.exports = ACCOUNT_EXPORT_DOVECOT,
+		.coexist = quire_coexists(g->quire) };
 	struct err e;
 	int rc = 0;
 
@@ -300,7 +302,9 @@ parse(struct going_back *g, struct quire_places *p, int argc, char **argv)
 int
 cmd_export_state(struct quire *q, int argc, char **argv)
 {
-	struct going_back g = { .doveadm = "doveadm", .separator = '.' };
+	struct going_back g = {
+		.quire = q, .doveadm = "doveadm", .separator = '.'
+	};
 	struct quire_places places = { .act = export_maildir, .arg = &g };
 	char host[256] = "localhost";
 	int rc = parse(&g, &places, argc, argv), done;

@@ -121,3 +121,9 @@ quire_maildirs(struct quire *q, const struct quire_places *p)
 	}
 	return worst;
 }
+
+bool
+quire_coexists(const struct quire *q)
+{
+	return q->config != NULL && q->config->coexist == COEXIST_DOVECOT;
+}

@@ -71,6 +71,8 @@ struct quire_places {
 	void *arg;
 };
 int quire_maildirs(struct quire *, const struct quire_places *);
+/* Does Dovecot serve the same accounts, as the configuration has it? */
+bool quire_coexists(const struct quire *);
 
 int cmd_localserve(struct quire *, int, char **);
 int cmd_account(struct quire *, int, char **);

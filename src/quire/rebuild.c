@@ -15,6 +15,7 @@
  * what no list and no name can say is lost.
  */
 struct rebuilding {
+	struct quire *quire;
 	struct rebuild_opts opts;
 	const char *hostname;
 	bool json;
@@ -86,6 +87,7 @@ rebuild_maildir(void *arg, const struct quire_maildir *m)
 {
 	struct rebuilding *r = arg;
 	struct account_opts opts = { .hostname = r->hostname,
+		.coexist = quire_coexists(r->quire),
 		.is_fs = m->is_fs,
 		.indexfd = m->indexfd };
 	struct err e;
@@ -133,7 +135,7 @@ parse(struct rebuilding *r, struct quire_places *p, int argc, char **argv)
 int
 cmd_rebuild(struct quire *q, int argc, char **argv)
 {
-	struct rebuilding r = { 0 };
+	struct rebuilding r = { .quire = q };
 	struct quire_places p = { .act = rebuild_maildir, .arg = &r };
 	char host[256] = "localhost";
 	int rc = parse(&r, &p, argc, argv);
