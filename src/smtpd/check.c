@@ -47,21 +47,14 @@ static void
 message_is(struct client *cl, const struct smtp_verdict *v,
     const struct msg_checked *a)
 {
-	const struct smtp_mail *mail = smtp_session_mail(cl->session);
-	size_t i;
-
 	buf_clear(&cl->check.header);
 	buf_put(&cl->check.header, a->header);
 	(void)str_copy(
 	    a->peer_name, cl->check.peer_name, sizeof(cl->check.peer_name));
-	if (v->code == 250) {
+	if (v->code == 250)
 		deliver_start(cl);
-		return;
-	}
-	for (i = 0; i < mail->n_rcpts; i++)
-		smtp_session_result(cl->session, i, v);
-	spool_close(cl->front, &cl->spool);
-	smtp_session_delivered(cl->session);
+	else
+		deliver_refuse(cl, v);
 }
 
 static void

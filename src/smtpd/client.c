@@ -168,6 +168,20 @@ want_chunk(struct client *cl)
 }
 
 static void
+want_deliver(struct client *cl)
+{
+	struct smtp_verdict v;
+	struct err e;
+
+	ev_timer_stop(cl->front->loop, &cl->data);
+	if (spool_seal(&cl->spool, &e) == -1) {
+		verdict_of(&e, &v);
+		deliver_refuse(cl, &v);
+	} else
+		check_message(cl);
+}
+
+static void
 want_delay(struct client *cl)
 {
 	unsigned ms = smtp_session_delay(cl->session);
@@ -248,8 +262,7 @@ serve(struct client *cl, enum smtp_want want)
 		smtp_session_discarded(cl->session);
 		return true;
 	case WANT_DELIVER:
-		ev_timer_stop(cl->front->loop, &cl->data);
-		check_message(cl);
+		want_deliver(cl);
 		flush(cl);
 		return cl->wait != WAIT_DELIVER && cl->wait != WAIT_CHECK;
 	}
@@ -441,7 +454,7 @@ start(struct smtpd *f, const struct daemon_listener *l, int fd,
 
 	cl->front = f;
 	cl->listener = l;
-	cl->spool.fd = -1;
+	cl->spool.fd = cl->spool.reader = -1;
 	TAILQ_INIT(&cl->jobs);
 	cl->number = ++f->counter;
 	str_copy(str_from(remote), cl->remote, sizeof(cl->remote));

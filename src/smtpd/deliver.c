@@ -361,9 +361,8 @@ refused_for_now(const struct smtp_mail *mail)
 	return NULL;
 }
 
-/* Nothing is under way: the same for all. */
-static void
-fail_all(struct client *cl, const struct smtp_verdict *v)
+void
+deliver_refuse(struct client *cl, const struct smtp_verdict *v)
 {
 	const struct smtp_mail *mail = smtp_session_mail(cl->session);
 	struct smtp_verdict copy = *v;
@@ -394,7 +393,7 @@ deliver_start(struct client *cl)
 	}
 	if (no != NULL) {
 		deliver_forget(cl);
-		fail_all(cl, no);
+		deliver_refuse(cl, no);
 		return;
 	}
 	mda_flush(cl->front);

@@ -161,6 +161,7 @@ main(void)
 	if (f->config == NULL)
 		return 78;
 	spool.fd = f->d.spool_dir;
+	spool_sweep(f);
 	daemon_confine(&f->d, &smtpd_profile, &spool, 1);
 	ev_io_init(&f->ctl, ctl_cb, f->d.ctl, EV_READ);
 	f->ctl.data = f;

@@ -43,7 +43,8 @@ struct client_check {
 };
 
 struct spool {
-	int fd; /* -1: none */
+	int fd;	    /* -1: none */
+	int reader; /* of a file, or -1 */
 	bool is_memory;
 	uint64_t size;
 };
@@ -164,10 +165,15 @@ void check_lost(struct smtpd *);
 /* spool.c: the message while it is received */
 int spool_open(struct smtpd *, struct spool *, struct err *);
 int spool_write(struct smtpd *, struct spool *, struct str, struct err *);
+/* No more changes, by whoever gets the descriptor. */
+int spool_seal(struct spool *, struct err *);
+void spool_sweep(struct smtpd *);
 void spool_close(struct smtpd *, struct spool *);
 
 /* deliver.c: a message to all its recipients, or to none */
 void deliver_start(struct client *);
+/* The same verdict for all; nothing is under way. */
+void deliver_refuse(struct client *, const struct smtp_verdict *);
 void deliver_forget(struct client *); /* the client is gone */
 /* The mda's answer, or that there is none to be had. */
 void deliver_answered(struct job *, uint16_t type, int code,

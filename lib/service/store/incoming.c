@@ -252,6 +252,8 @@ incoming_finish(struct incoming *in, struct err *e)
 	/* a hint: where several wait for their sync, the disk has them all
 	 * under way when the first one is waited for */
 	(void)sync_file_range(in->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	/* it may be held a while, with a thousand others */
+	buf_shrink(&in->out);
 	in->is_finished = true;
 	return 0;
 }
