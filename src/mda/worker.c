@@ -9,11 +9,13 @@
 #include "base/date.h"
 #include "base/xalloc.h"
 #include "deliver.h"
+#include "rejects.h"
 #include "service/config/config.h"
 #include "system/log/log.h"
 
-#define IDLE_MS	 5000 /* wait this long for more mail of the same owner */
-#define MAX_HELD 4096 /* messages prepared and not yet decided */
+#define IDLE_MS	  5000 /* wait this long for more mail of the same owner */
+#define MAX_HELD  4096 /* messages prepared and not yet decided */
+#define TIDY_EACH 500  /* refused copies; else when the worker ends */
 
 struct worker {
 	int chan;
@@ -22,6 +24,7 @@ struct worker {
 	struct deliver_job jobs[DELIVER_BATCH];
 	struct deliver_job *held; /* they wait for COMMIT or ABORT */
 	size_t n_held, cap_held;
+	unsigned n_rejects; /* filed since the last look at their age */
 	char recv_buf[IPC_MAX];
 };
 
@@ -228,6 +231,19 @@ reopen_after_failure(struct worker *w, size_t n)
 }
 
 static void
+tidy_rejects(struct worker *w)
+{
+	struct err e;
+
+	if (w->n_rejects == 0 || w->store.rejects == NULL)
+		return;
+	w->n_rejects = 0;
+	if (rejects_expire(w->store.rejects, date_now(), REJECTS_KEEP_S,
+		REJECTS_MAX, &e) == -1)
+		LOG_ERROR("deliver.failed", F_ERR(&e));
+}
+
+static void
 finish(struct worker *w, size_t n)
 {
 	struct deliver_store *s = &w->store;
@@ -249,7 +265,11 @@ finish(struct worker *w, size_t n)
 			hold(w, job);
 		else if (job->kind == DELIVER_PREPARE)
 			incoming_free(&job->in);
+		else
+			w->n_rejects += job->is_reject;
 	}
+	if (w->n_rejects >= TIDY_EACH)
+		tidy_rejects(w);
 	if (s->inbox != NULL)
 		mailbox_export(s->inbox);
 	if (s->rejects != NULL)
@@ -289,6 +309,7 @@ mda_work(const struct nursery_job *job)
 	}
 	abandon(w->held, w->n_held);
 	free(w->held);
+	tidy_rejects(w);
 	close_store(w);
 	return 0;
 }

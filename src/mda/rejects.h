@@ -1,0 +1,22 @@
+/*
+ * rejects - how long refused copies are kept (features 2.7).
+ *
+ * Only what we filed there goes: messages that begin with X-Quire-Reason,
+ * which nobody but us may write. What its owner put into that mailbox stays.
+ */
+#ifndef MDA_REJECTS_H
+#define MDA_REJECTS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "service/store/mailbox.h"
+
+#define REJECTS_KEEP_S (14 * 86400)
+#define REJECTS_MAX    1000
+
+/* Expunge those older than keep_s, and the oldest beyond max. */
+int rejects_expire(
+    struct mailbox *, int64_t now, int64_t keep_s, uint32_t max, struct err *);
+
+#endif
