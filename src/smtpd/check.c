@@ -6,6 +6,7 @@
  * lost. Without an answer mail is put off with 451 and never taken by
  * accident.
  */
+#include "format/authres/authres.h"
 #include "smtpd.h"
 #include "system/log/log.h"
 
@@ -158,11 +159,39 @@ check_sender(struct client *cl)
 		ask(cl, MSG_CHECK_SENDER);
 }
 
+/* Of our own user there is nothing to check but what is known (RFC 8601,
+ * 2.7.4). The login name is nobody's business: it may not be an address. */
+static void
+put_login(struct client *cl)
+{
+	struct authres_method m = { .method = STR("auth"),
+		.result = STR("pass"),
+		.reason = STR(""),
+		.comment = STR("") };
+	struct authres r = { config_authserv_id(cl->front->config), &m, 1 };
+	const struct addr_path *path =
+	    &smtp_session_mail(cl->session)->reverse_path;
+	struct buf from;
+
+	buf_init(&from, 1024);
+	if (path->kind == ADDR_PATH) {
+		addr_print(&from, &path->addr);
+		m.props[m.n_props++] = (struct authres_prop){ STR("smtp"),
+			STR("mailfrom"), buf_str(&from) };
+	}
+	buf_puts(&cl->check.header, "Authentication-Results: ");
+	authres_print(&cl->check.header, &r);
+	buf_puts(&cl->check.header, "\r\n");
+	buf_release(&from);
+}
+
 void
 check_message(struct client *cl)
 {
 	buf_clear(&cl->check.header);
 	cl->check.peer_name[0] = '\0';
+	if (smtp_session_is_authenticated(cl->session))
+		put_login(cl);
 	if (!check_is_on(cl))
 		deliver_start(cl);
 	else

@@ -78,6 +78,8 @@ for m in PLAIN LOGIN; do
 	    --to quire@localhost --auth "$m" --auth-user quire@localhost \
 	    --auth-password quirequire --data "@$T/msg"
 done
+like "submission: auth=pass" "$(grep -h -A 1 '^Authentication-Results:' "$MD"/new/* | tr -d '\n')" \
+    'Authentication-Results: localhost;.auth=pass'
 out=$(swaks --server 127.0.0.1 --port "$SUBMISSION" --from quire@localhost \
     --to quire@localhost --auth PLAIN --auth-user quire@localhost \
     --auth-password wrongwrong --data "@$T/msg" 2>&1)

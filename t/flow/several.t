@@ -65,6 +65,12 @@ like "postmaster without a domain" "$(send "$T/m" postmaster)" 'END 250'
 like "has one" "$(grep -h '^Delivered-To' "$MD"/new/*)" 'ostmaster@localhost'
 clear_all
 
+all=$(i=0; while [ $i -lt 1000 ]; do echo "r${i}x@localhost"; i=$((i + 1)); done)
+# shellcheck disable=SC2086
+like "a thousand recipients" "$(send "$T/m" $all)" 'END 250'
+is "a thousand copies" "$(files "$MD/new")" 1000
+clear_all
+
 # deliverers die at any time
 cat >"$T/kill.py" <<'P'
 import os, random, signal, smtplib, subprocess, sys, threading, time
