@@ -107,6 +107,7 @@ import_begin(struct mailbox *m, struct import *im)
 		return;
 	}
 	im->is_new = true;
+	im->is_others = is_known;
 	im->note.lines += (uint32_t)im->list.n;
 	if (im->list.uidnext < UID_MAX)
 		im->next = im->list.uidnext;
@@ -333,6 +334,11 @@ import_done(struct mailbox *m, struct import *im)
 {
 	if (im->is_read)
 		m->import_note = im->note;
+	/* without its lock each would go on undoing what the other did */
+	if (im->is_others && !coexist_is_on(m))
+		mailbox_log(m, 1, "store.uidlist",
+		    "another server wrote dovecot-uidlist: if it runs, set "
+		    "'coexist dovecot'");
 	if (im->must_rewrite)
 		export_forget(m);
 	else if (im->is_new && m->uidlist_held > 0) {

@@ -664,6 +664,7 @@ void export_forget(struct mailbox *);
 struct import {
 	bool is_read;	   /* the list was looked at */
 	bool is_new;	   /* it is not as we left it */
+	bool is_others;	   /* surely not we wrote it */
 	bool is_whole;	   /* not only what was appended */
 	bool must_rewrite; /* it is not what the journal says */
 	uint32_t next;	   /* lower UIDs have been given out */

@@ -12,10 +12,20 @@ static const char hello[] = "Subject: hello\r\n\r\nworld\r\n";
 	"printf '3 V99 N6 G0123456789abcdef0123456789abcdef\\n" \
 	"5 W6 :1000.P1.h\\n' >dovecot-uidlist"
 
+static unsigned warnings;
+
+static void
+count_warning(int level, const char *event, const char *text)
+{
+	(void)text;
+	warnings += level < 2 && strcmp(event, "store.uidlist") == 0;
+}
+
 static struct account *
 both(bool coexist)
 {
 	struct account_opts o = { .hostname = "mx.example",
+		.log = count_warning,
 		.exports = ACCOUNT_EXPORT_DOVECOT,
 		.coexist = coexist };
 	struct account *a;
@@ -81,6 +91,7 @@ START_TEST(back_again)
 	t_sync(m, NULL);
 	ck_assert_uint_eq(uid_of(m, "1001.P1.h"), 6);
 	ck_assert_uint_eq(uid_of(m, "1002.P1.h"), 7);
+	ck_assert_uint_eq(warnings, 1);
 	/* the oldest, but nobody had given it a number */
 	ck_assert_uint_eq(uid_of(m, "0999.P1.h"), 9);
 	mailbox_close(&m);
@@ -158,6 +169,7 @@ START_TEST(in_turns)
 		list_says(name, true);
 	}
 	ranges_release(&uids);
+	ck_assert_uint_eq(warnings, 0);
 	/* all of it by appending */
 	ck_assert_int_eq(fstatat(t_rootfd, UIDLIST, &st, 0), 0);
 	ck_assert_uint_eq(st.st_ino, ino);
