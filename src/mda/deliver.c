@@ -122,6 +122,8 @@ prepare(struct deliver_store *s, struct mailbox *m, struct deliver_job *job,
     struct err *e)
 {
 	struct incoming_opts opts = { .is_new = true, .token = d->token };
+	const struct forged_names names = { s->authserv_id, s->hostname,
+		d->recipient };
 	bool has_room = true;
 	struct forged f;
 	int rc;
@@ -129,7 +131,7 @@ prepare(struct deliver_store *s, struct mailbox *m, struct deliver_job *job,
 	if (refusal.n > 0)
 		opts = (struct incoming_opts){ .flags = FLAG_SEEN };
 	do {
-		forged_init(&f, s->authserv_id, d->recipient);
+		forged_init(&f, &names);
 		rc = write_copy(m, &opts, &job->in, d, fd, refusal, &f, e);
 		*is_loop = f.is_loop;
 		if (rc == 0 && f.n > 0)
@@ -186,12 +188,11 @@ refuse_loop(struct deliver_store *s, struct deliver_job *job,
 {
 	incoming_free(&job->in);
 	deliver_answer(job, 550, "5.4.6",
-	    STR("this message was delivered to that address before: a mail "
-		"loop"));
+	    STR("this message was here before: a mail loop"));
 	/* alone it goes back to its sender, who is told */
 	return d->at_once ? 0 :
 			    prepare_reject(s, job, d, fd,
-				STR("mail-loop; delivered here before"), e);
+				STR("mail-loop; it was here before"), e);
 }
 
 static int

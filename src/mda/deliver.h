@@ -50,7 +50,7 @@ struct deliver_job {
 struct deliver_store {
 	struct account *account;
 	struct mailbox *inbox, *rejects; /* NULL: not open */
-	struct str authserv_id;
+	struct str authserv_id, hostname;
 };
 
 /* Write header and message into tmp/; on failure the answer says why. */

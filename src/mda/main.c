@@ -29,6 +29,12 @@ mda_settings(struct account_opts *o)
 }
 
 struct str
+mda_hostname(void)
+{
+	return str_from(inherited.hostname);
+}
+
+struct str
 mda_authserv_id(void)
 {
 	return str_from(inherited.authserv_id);

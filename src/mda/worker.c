@@ -47,6 +47,7 @@ open_store(struct worker *w, int dir, struct err *e)
 
 	mda_settings(&opts);
 	s->authserv_id = mda_authserv_id();
+	s->hostname = mda_hostname();
 	if (s->account == NULL &&
 	    account_open(&s->account, dir, &opts, e) == -1) {
 		s->account = NULL;

@@ -10,5 +10,6 @@ int mda_work(const struct nursery_job *);
 void mda_settings(struct account_opts *);
 /* The name that our Authentication-Results are given under. */
 struct str mda_authserv_id(void);
+struct str mda_hostname(void);
 
 #endif

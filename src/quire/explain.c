@@ -260,6 +260,7 @@ explain_hops(struct explain *x)
 static void
 explain_forged(struct explain *x, struct str authserv_id)
 {
+	struct forged_names names = { authserv_id, x->setup.hostname, STR("") };
 	size_t i, loops = 0;
 	unsigned removed = 0;
 	struct buf out, rcpt;
@@ -270,26 +271,25 @@ explain_forged(struct explain *x, struct str authserv_id)
 		struct forged f;
 
 		addr_print(&rcpt, &x->rcpt[i]);
-		forged_init(&f, authserv_id, buf_str(&rcpt));
+		names.recipient = buf_str(&rcpt);
+		forged_init(&f, &names);
 		forged_push(&f, x->header, &out);
 		forged_finish(&f, &out);
 		removed = f.n;
 		loops += f.is_loop;
 		if (f.is_loop)
 			explain_step(x, "loop", "refused",
-			    "was delivered to %s before: 550 5.4.6",
+			    "was here before, for %s: 550 5.4.6",
 			    buf_cstr(&rcpt));
 		forged_release(&f);
 		buf_clear(&out);
 		buf_clear(&rcpt);
 	}
 	if (loops == 0)
-		explain_step(x, "loop", "ok", "no Delivered-To of a recipient");
+		explain_step(x, "loop", "ok", "it was not here before");
 	else if (loops == x->n_rcpts)
 		explain_refuse(x, 550, "5.4.6",
-		    "this message was delivered to that address before: a mail "
-		    "loop",
-		    "mail-loop");
+		    "this message was here before: a mail loop", "mail-loop");
 	explain_step(x, "forged", removed == 0 ? "none" : "removed",
 	    "%u fields that claim to be of this server", removed);
 	buf_release(&out);

@@ -61,6 +61,18 @@ like "a loop of one recipient" "$(send "$T/loop" quire@localhost two@localhost)"
 is "goes to the other" "$(files "$MD/new") $(files "$M2/new")" "1 0"
 like "and to Rejects" "$(cat "$M2"/.Rejects/cur/* | sed -n 1p)" '^X-Quire-Reason: mail-loop'
 clear_all
+{
+	i=0
+	while [ $i -lt 10 ]; do
+		printf 'Received: from a.example\n\tby localhost ([127.0.0.1]) via tcp; x\n'
+		i=$((i + 1))
+	done
+	cat "$T/m"
+} >"$T/loop"
+like "ten times through this server" "$(send "$T/loop" two@localhost)" 'END 550 5\.4\.6'
+sed '1,2d' "$T/loop" >"$T/nine"
+like "nine times is no loop" "$(send "$T/nine" two@localhost)" 'END 250'
+clear_all
 like "postmaster without a domain" "$(send "$T/m" postmaster)" 'END 250'
 like "has one" "$(grep -h '^Delivered-To' "$MD"/new/*)" 'ostmaster@localhost'
 clear_all

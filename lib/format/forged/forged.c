@@ -3,12 +3,11 @@
 #include "format/authres/authres.h"
 
 void
-forged_init(struct forged *f, struct str authserv_id, struct str recipient)
+forged_init(struct forged *f, const struct forged_names *names)
 {
-	*f = (struct forged){ .authserv_id = authserv_id,
-		.recipient = recipient,
-		.state = FORGED_START,
-		.field = FORGED_PASS };
+	*f = (struct forged){
+		.names = *names, .state = FORGED_START, .field = FORGED_PASS
+	};
 	buf_init(&f->line, FORGED_MAX_NAME);
 	buf_init(&f->held, FORGED_MAX_FIELD);
 }
@@ -47,10 +46,35 @@ kind_of(struct str line)
 		return is_cut ? FORGED_DROP : FORGED_HOLD;
 	if (str_eq_nocase(name, STR("Delivered-To")))
 		return is_cut ? FORGED_DROP : FORGED_DELIVERED;
+	if (str_eq_nocase(name, STR("Received")))
+		return is_cut ? FORGED_PASS : FORGED_RECEIVED;
 	if (str_eq_nocase(name, STR("Return-Path")) ||
 	    str_starts_nocase(name, STR("X-Quire-")))
 		return FORGED_DROP;
 	return FORGED_PASS;
+}
+
+/* "by" and the next word, RFC 5321, 4.4: is it us? */
+static bool
+is_by(struct str value, struct str hostname)
+{
+	struct str word, rest = value;
+	bool was_by = false;
+
+	while (rest.n > 0) {
+		size_t n = 0;
+
+		while (n < rest.n && !str_has(STR(" \t\r\n;("), rest.p[n]))
+			n++;
+		word = str_sub(rest, 0, n);
+		rest = str_sub(rest, n + 1, rest.n);
+		if (word.n == 0)
+			continue;
+		if (was_by)
+			return str_eq_nocase(word, hostname);
+		was_by = str_eq_nocase(word, STR("by"));
+	}
+	return false;
 }
 
 /* The field that was held back has ended: whose is it? */
@@ -61,14 +85,20 @@ settle(struct forged *f, struct buf *out)
 
 	value = str_sub(field, str_find(field, ':') + 1, field.n);
 	if (f->field == FORGED_HOLD) {
-		if (f->held.full || authres_claims(value, f->authserv_id))
+		if (f->held.full || authres_claims(value, f->names.authserv_id))
 			f->n++;
 		else
 			buf_put(out, field);
 	} else if (f->field == FORGED_DELIVERED) {
 		f->n++;
-		if (f->recipient.n > 0 &&
-		    str_eq_nocase(str_trim(value), f->recipient))
+		if (f->names.recipient.n > 0 &&
+		    str_eq_nocase(str_trim(value), f->names.recipient))
+			f->is_loop = true;
+	} else if (f->field == FORGED_RECEIVED) {
+		buf_put(out, field);
+		if (f->names.hostname.n > 0 &&
+		    is_by(value, f->names.hostname) &&
+		    ++f->n_hops >= FORGED_MAX_HOPS)
 			f->is_loop = true;
 	}
 	buf_clear(&f->held);
@@ -77,9 +107,15 @@ settle(struct forged *f, struct buf *out)
 static void
 put(struct forged *f, struct str s, struct buf *out)
 {
+	if (f->state == FORGED_RECEIVED && s.n > FORGED_MAX_FIELD - f->held.n) {
+		/* too long to be one of ours */
+		buf_put(out, buf_str(&f->held));
+		buf_clear(&f->held);
+		f->state = f->field = FORGED_PASS;
+	}
 	if (f->state == FORGED_PASS || f->state == FORGED_BODY)
 		buf_put(out, s);
-	else if (f->state == FORGED_HOLD || f->state == FORGED_DELIVERED)
+	else if (f->state != FORGED_DROP)
 		buf_put(&f->held, s);
 }
 

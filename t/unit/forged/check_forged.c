@@ -9,6 +9,8 @@
 #define T10  "xxxxxxxxxx"
 #define T60  T10 T10 T10 T10 T10 T10
 
+static const struct forged_names names = { STR_INIT("mx.test"),
+	STR_INIT("host.test"), STR_INIT("me@here.test") };
 static struct buf out;
 static bool is_loop;
 
@@ -32,7 +34,7 @@ filter(struct str in, size_t n)
 	unsigned removed;
 
 	buf_clear(&out);
-	forged_init(&f, STR("mx.test"), STR("me@here.test"));
+	forged_init(&f, &names);
 	for (; in.n > 0; in = str_sub(in, n, in.n))
 		forged_push(&f, str_sub(in, 0, n), &out);
 	forged_finish(&f, &out);
@@ -142,6 +144,59 @@ static const struct {
 	{ "X: Delivered-To: me@here.test\r\n" END, false },
 };
 
+/* Received fields of the value, so many of them. */
+static const struct {
+	const char *value;
+	int n;
+	bool is_loop;
+} hops[] = {
+	{ "from a\r\n\tby host.test ([192.0.2.1]) via tcp; x", 10, true },
+	{ "from a\r\n\tby host.test ([192.0.2.1]) via tcp; x", 9, false },
+	{ "from a BY HOST.TEST; x", 10, true },
+	{ "from by.test by other.test (host.test); x", 10, false },
+	{ "from host.test by host.test.example; x", 10, false },
+	{ "by", 10, false },
+	{ "", 10, false },
+};
+
+START_TEST(hop)
+{
+	struct buf b;
+	int i;
+
+	buf_init(&b, 1 << 16);
+	for (i = 0; i < hops[_i].n; i++)
+		buf_printf(&b, "Received: %s\r\n", hops[_i].value);
+	buf_puts(&b, END);
+	ck_assert_uint_eq(filter(buf_str(&b), 1), 0);
+	ck_assert_msg(is_loop == hops[_i].is_loop, "%s", hops[_i].value);
+	ck_assert(str_eq(buf_str(&b), buf_str(&out)));
+	filter(buf_str(&b), b.n);
+	ck_assert(is_loop == hops[_i].is_loop);
+	ck_assert(str_eq(buf_str(&b), buf_str(&out)));
+	buf_release(&b);
+}
+END_TEST
+
+/* A Received longer than is held back passes all the same. */
+START_TEST(long_received)
+{
+	struct buf b;
+	size_t i, step;
+
+	buf_init(&b, 1 << 20);
+	buf_puts(&b, "Received: from a\r\n\t");
+	for (i = 0; i < FORGED_MAX_FIELD; i++)
+		buf_putc(&b, i % 70 == 69 ? '\n' : i % 70 == 0 ? ' ' : 'x');
+	buf_puts(&b, " by host.test\r\nSubject: s\r\n" END);
+	for (step = 1; step < b.n; step = step * 7 + 1) {
+		ck_assert_uint_eq(filter(buf_str(&b), step), 0);
+		ck_assert(str_eq(buf_str(&b), buf_str(&out)));
+	}
+	buf_release(&b);
+}
+END_TEST
+
 START_TEST(loop)
 {
 	filter(str_from(loops[_i].in), 1);
@@ -162,6 +217,8 @@ main(void)
 	tcase_add_loop_test(t, table, 0, N(cases));
 	tcase_add_test(t, too_long);
 	tcase_add_loop_test(t, loop, 0, N(loops));
+	tcase_add_loop_test(t, hop, 0, N(hops));
+	tcase_add_test(t, long_received);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
