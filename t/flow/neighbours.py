@@ -3,8 +3,9 @@
 
 usage: neighbours.py IMAPPORT SMTPPORT MAILDIR SECONDS    prints TAP lines
 
-Every message has an X-Id. One thread changes files, one delivers by SMTP, four
-are IMAP sessions that keep a model of their mailbox from what they are told.
+Every message has an X-Id. Five threads change files, one delivers by SMTP,
+eight are IMAP sessions that keep a model of their mailbox from what they are
+told.
 Messages are moved one way only, from INBOX to Archive, so in each mailbox an
 X-Id may have but one UID, ever.
 """
@@ -28,6 +29,7 @@ lock = threading.Lock()
 stop = threading.Event()      # no more changes
 quit_all = threading.Event()  # sessions end
 gone = {"INBOX": set(), "Archive": set()}
+claimed = set()               # (mailbox, id) that somebody takes away
 sent, deleted, problems = set(), set(), []
 uid_of, id_of = {}, {}        # over all sessions: (mailbox, id), (mailbox, uid)
 counts = {}
@@ -218,16 +220,17 @@ class Session(threading.Thread):
 class Changes(threading.Thread):
     """What mutt, mbsync, a filter and a shell do to a Maildir."""
 
-    def __init__(self):
+    def __init__(self, number):
         super().__init__(daemon=True)
-        self.n, self.r = 0, random.Random(SEED)
+        self.number, self.n, self.r = number, 0, random.Random(SEED + number)
 
     def deliver(self):
         self.n += 1
-        i = "hand-%d" % self.n
+        i = "hand-%d-%d" % (self.number, self.n)
         box = "INBOX" if self.r.random() < 0.8 else "Archive"
-        name = "%d.M%dP%d_%d.elsewhere" % (
-            time.time(), self.r.randrange(10 ** 6), os.getpid(), self.n)
+        name = "%d.M%dP%d_%d_%d.elsewhere" % (
+            time.time(), self.r.randrange(10 ** 6), os.getpid(), self.number,
+            self.n)
         tmp = os.path.join(DIRS[box], "tmp", name)
         with open(tmp, "w") as f:
             f.write("X-Id: %s\nSubject: %s\n\nhello\n" % (i, i))
@@ -238,7 +241,22 @@ class Changes(threading.Thread):
                               self.r.choice(["", "S", "FS"]))
         with lock:
             sent.add(i)
-        os.rename(tmp, to)
+        if self.r.random() < 0.3:  # as procmail and qmail do
+            os.link(tmp, to)
+            os.unlink(tmp)
+        else:
+            os.rename(tmp, to)
+
+    def backup(self):
+        """reads files, and with that changes their atime"""
+        for box in DIRS:
+            d = os.path.join(DIRS[box], "cur")
+            for name in os.listdir(d)[:20]:
+                try:
+                    os.utime(os.path.join(d, name), (
+                        time.time(), os.stat(os.path.join(d, name)).st_mtime))
+                except FileNotFoundError:
+                    pass
 
     def some(self, box):
         d = os.path.join(DIRS[box], "cur")
@@ -278,6 +296,9 @@ class Changes(threading.Thread):
         if i is None:
             return
         with lock:
+            if (box, i) in claimed:
+                return
+            claimed.add((box, i))
             gone[box].add(i)
             if to is None:
                 deleted.add(i)
@@ -299,6 +320,7 @@ class Changes(threading.Thread):
         kinds = [("delivered by hand", self.deliver, 5),
                  ("flags changed", self.flag, 5),
                  ("renamed as by mbsync", self.mbsync, 2),
+                 ("read by a backup", self.backup, 1),
                  ("deleted", lambda: self.leave(
                      self.r.choice(list(DIRS)), None), 2),
                  ("moved", lambda: self.leave("INBOX", "Archive"), 2)]
@@ -308,7 +330,7 @@ class Changes(threading.Thread):
                 what, act, _ = self.r.choices(kinds, weights)[0]
                 act()
                 count(what)
-                time.sleep(self.r.random() * 0.04)
+                time.sleep(self.r.random() * 0.2)
         except Exception as e:
             problem("changes", repr(e))
 
@@ -343,9 +365,9 @@ def on_disk(box):
     return sorted(out)
 
 
-sessions = [Session("INBOX", True), Session("Archive", True),
-            Session("INBOX", False), Session("Archive", False)]
-workers = [Changes(), Deliveries()]
+sessions = [Session(box, idles) for box in ("INBOX", "Archive")
+            for idles in (True, True, False, False)]
+workers = [Changes(i) for i in range(5)] + [Deliveries()]
 for t in sessions + workers:
     t.start()
 time.sleep(SECONDS)

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Others change the Maildir meanwhile: deliveries by hand and by SMTP, flags
-# by rename, files deleted, moved between folders and renamed as mbsync does,
-# while four IMAP sessions are open, two of them in IDLE. At the end every
-# session sees what the directory has.
+# Others change the Maildir meanwhile: five that deliver by hand, change flags by
+# rename, delete, move between folders, rename as mbsync does and read as a
+# backup, and one that delivers by SMTP, while eight IMAP sessions are open, four
+# of them in IDLE. At the end every session sees what the directory has, and
+# verify finds nothing. SOAK: seconds.
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
 flow_init 27000
@@ -17,5 +18,6 @@ while read -r verdict what; do
 	esac
 done <"$T/py"
 ok "the script ran to its end" grep -q '^ok the end$' "$T/py"
+ok "verify finds nothing wrong" as quire verify --deep "$MD"
 flow_stop
 done_testing
