@@ -391,7 +391,7 @@ START_TEST(going_back)
 	struct mailbox *m;
 	struct ranges uids;
 	struct told told = { 0 };
-	char name[8];
+	char name[16];
 	unsigned bit;
 	int i;
 
