@@ -10,6 +10,7 @@
 #ifndef AUTHD_H
 #define AUTHD_H
 
+#include "format/limit/limit.h"
 #include "format/sasl/sasl.h"
 #include "service/auth/auth.h"
 #include "service/config/config.h"
@@ -22,6 +23,8 @@
 #define HASH_MS	      10000
 #define CACHE_MS      (15 * 60 * 1000) /* features 1.6.5 */
 #define CACHE_SLOTS   1024
+#define DEVICE_MS     (12 * 3600 * 1000) /* a password was right there */
+#define DEVICE_SLOTS  4096
 
 struct exchange {
 	struct exchange *next;
@@ -33,6 +36,10 @@ struct exchange {
 	struct sasl_config config; /* borrowed by it, as the bufs below are */
 	char mechanism[32], remote[64], service[16];
 	char login[256], account[256];
+	struct limit_addr addr;
+	bool is_counted;	   /* addr is there, failures count */
+	bool has_device;	   /* the key below is there */
+	unsigned char device[32];  /* of account, remote and password */
 	struct arena arena;	   /* of the record */
 	struct auth_record record; /* the one being checked */
 	struct buf nonce, exporter, end_point;
@@ -69,9 +76,11 @@ struct authd {
 	struct hash_job *queue;
 	unsigned nqueue;
 	struct cache_slot cache[CACHE_SLOTS];
-	unsigned char cache_key[32];  /* of this run */
-	unsigned char server_key[32]; /* SCRAM salts of unknown names */
-	struct buf dummy_hash;	      /* checked for unknown names */
+	struct cache_slot devices[DEVICE_SLOTS];
+	struct limit *per_minute, *per_day; /* failed logins */
+	unsigned char cache_key[32];	    /* of this run */
+	unsigned char server_key[32];	    /* SCRAM salts of unknown names */
+	struct buf dummy_hash;		    /* checked for unknown names */
 	char recv_buf[IPC_MAX];
 };
 
@@ -90,7 +99,17 @@ bool hash_submit(
 void hash_receive(struct authd *, struct hash_worker *);
 void hash_tick(struct authd *, int64_t now);
 
+/* tries.c: failed logins by address, and those that do not count */
+void tries_init(struct authd *);
+bool tries_left(struct authd *, const struct exchange *);
+void tries_password(struct authd *, struct exchange *, struct str password);
+/* false: it is not counted */
+bool tries_failed(struct authd *, const struct exchange *);
+void tries_succeeded(struct authd *, const struct exchange *);
+
 /* cache.c */
+void cache_make_key(struct authd *, struct str account, struct str record,
+    struct str password, unsigned char key[32]);
 bool cache_has(
     struct authd *, struct str account, struct str record, struct str password);
 void cache_put(

@@ -10,8 +10,8 @@
  * What is kept is a keyed hash of (account, stored record, password): useless
  * outside this process, and a changed password is another key by itself.
  */
-static void
-make_key(struct authd *a, struct str account, struct str record,
+void
+cache_make_key(struct authd *a, struct str account, struct str record,
     struct str password, unsigned char key[32])
 {
 	crypto_generichash_state st;
@@ -44,7 +44,7 @@ cache_has(
 	unsigned char key[32];
 	struct cache_slot *s;
 
-	make_key(a, account, record, password, key);
+	cache_make_key(a, account, record, password, key);
 	s = slot_of(a, key);
 	return s->until > date_mono_ms() && sodium_memcmp(s->key, key, 32) == 0;
 }
@@ -56,7 +56,7 @@ cache_put(
 	unsigned char key[32];
 	struct cache_slot *s;
 
-	make_key(a, account, record, password, key);
+	cache_make_key(a, account, record, password, key);
 	s = slot_of(a, key);
 	memcpy(s->key, key, 32);
 	s->until = date_mono_ms() + CACHE_MS;

@@ -111,6 +111,7 @@ accepted(struct authd *a, struct exchange *x)
 {
 	enum auth_verdict v = AUTH_OK;
 
+	tries_succeeded(a, x);
 	if (x->password != NULL)
 		cache_put(a, str_from(x->account), x->record.hash,
 		    str_from(x->password));
@@ -126,12 +127,26 @@ static void
 refused(
     struct authd *a, struct exchange *x, enum auth_verdict v, const char *why)
 {
+	bool is_guess = v == AUTH_BAD || v == AUTH_BINDING;
+	bool is_counted = is_guess && tries_failed(a, x);
+
 	/* for fail2ban; the name is the client's, so it is escaped */
 	LOG_INFO("login.failed", F_CSTR("username", x->login),
 	    F_CSTR("remote", x->remote), F_CSTR("mechanism", x->mechanism),
-	    F_CSTR("service", x->service), F_CSTR("why", why));
+	    F_CSTR("service", x->service), F_CSTR("why", why),
+	    F_INT("counted", is_counted));
 	reply(x->front, x->conn, (uint8_t)v, STR(""), STR(""),
 	    x->sasl == NULL ? STR("") : sasl_server_data(x->sasl));
+	drop(a, x);
+}
+
+/* Whatever the password is: nobody is to learn it now. */
+static void
+limited(struct authd *a, struct exchange *x)
+{
+	LOG_INFO("login.limited", F_CSTR("username", x->login),
+	    F_CSTR("remote", x->remote), F_CSTR("service", x->service));
+	reply(x->front, x->conn, AUTH_LIMITED, STR(""), STR(""), STR(""));
 	drop(a, x);
 }
 
@@ -226,6 +241,7 @@ want_password(struct authd *a, struct exchange *x)
 	const struct config_account *acc = identify(a, x);
 	struct str password = sasl_server_password(x->sasl);
 
+	tries_password(a, x, password);
 	if (acc != NULL && acc->password_source == PASSWORD_SYSTEM) {
 		ask_userdb(a, x, acc);
 		return;
@@ -280,6 +296,10 @@ advance(struct authd *a, struct exchange *x, enum sasl_step step)
 		want_scram(a, x);
 		break;
 	case SASL_OK:
+		if (!tries_left(a, x)) {
+			limited(a, x);
+			break;
+		}
 		/* IMAP has no room for a last word in its OK (RFC 9051,
 		 * 6.2.2): it goes as a challenge, answered by nothing */
 		if (x->front->kind == PROG_IMAPD && !x->is_done &&
@@ -290,6 +310,10 @@ advance(struct authd *a, struct exchange *x, enum sasl_step step)
 			accepted(a, x);
 		break;
 	case SASL_BAD:
+		if (!tries_left(a, x)) {
+			limited(a, x);
+			break;
+		}
 		refused(a, x, AUTH_BAD,
 		    x->account[0] == '\0' ? "no such account" :
 					    "wrong password");
@@ -335,6 +359,11 @@ begin(struct authd *a, struct daemon_peer *front, struct ipc_msg *m)
 	str_copy(s.mechanism, x->mechanism, sizeof(x->mechanism));
 	str_copy(s.remote, x->remote, sizeof(x->remote));
 	str_copy(s.service, x->service, sizeof(x->service));
+	x->is_counted = !s.no_limits && limit_addr_parse(&x->addr, s.remote);
+	if (!tries_left(a, x)) {
+		limited(a, x);
+		return;
+	}
 	/* what the state borrows lives as long as the exchange */
 	arena_init(&x->arena, 65536);
 	buf_init(&x->nonce, 64);

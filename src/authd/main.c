@@ -180,6 +180,7 @@ main(void)
 	if (sodium_init() == -1)
 		return 71;
 	daemon_init(&a->d, "quire-authd");
+	tries_init(a);
 	configure(a);
 	if (a->config == NULL)
 		return 78;

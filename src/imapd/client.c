@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/date.h"
 #include "base/xalloc.h"
 #include "imapd.h"
 #include "system/log/log.h"
@@ -41,6 +42,8 @@ client_free(struct client *cl)
 	struct imapd *f = cl->front;
 
 	idtable_drop(&f->clients, cl->id);
+	if (cl->is_counted)
+		door_leave(&f->door, &cl->addr);
 	ev_timer_stop(f->loop, &cl->login);
 	if (cl->conn != NULL)
 		conn_abort(cl->conn);
@@ -118,7 +121,7 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 
 static void
 start(struct imapd *f, const struct daemon_listener *l, int fd,
-    const char *remote)
+    const char *remote, const struct limit_addr *counted)
 {
 	struct client *cl = xcalloc(1, sizeof(*cl));
 
@@ -128,6 +131,10 @@ start(struct imapd *f, const struct daemon_listener *l, int fd,
 	cl->number = ++f->counter;
 	arena_init(&cl->arena, IMAP_ARENA_MAX);
 	str_copy(str_from(remote), cl->remote, sizeof(cl->remote));
+	if (counted != NULL) {
+		cl->addr = *counted;
+		cl->is_counted = true;
+	}
 	cid_make(buf_str(&f->d.cid_key), cl->number, cl->cid);
 	cl->id = idtable_put(&f->clients, cl);
 	cl->reader = imap_reader_new(&(struct imap_reader_opts){ 0 });
@@ -150,20 +157,49 @@ start(struct imapd *f, const struct daemon_listener *l, int fd,
 	log_set_sid(STR(""));
 }
 
+static void
+refuse(const struct daemon_listener *l, int fd, const char *remote,
+    const char *setting, const char *line)
+{
+	LOG_INFO("limited", F_CSTR("remote", remote),
+	    F_CSTR("service", service_names[l->service]),
+	    F_CSTR("limit", setting));
+	accept_refuse(fd, line);
+}
+
+/* One more connection, if all limits allow it. */
+static void
+enter(struct imapd *f, const struct daemon_listener *l, int fd,
+    const char *remote)
+{
+	const struct config_limits *max = &f->config->limits;
+	enum door_verdict v;
+	struct limit_addr a;
+
+	if (f->clients.live >= max->connections) {
+		refuse(l, fd, remote, "connections",
+		    "* BYE [UNAVAILABLE] too many connections, try later\r\n");
+		return;
+	}
+	if (l->no_limits || !limit_addr_parse(&a, str_from(remote))) {
+		start(f, l, fd, remote, NULL);
+		return;
+	}
+	v = door_enter(&f->door, max, &a, date_now());
+	if (v == DOOR_OPEN)
+		start(f, l, fd, remote, &a);
+	else
+		refuse(l, fd, remote, door_settings[v],
+		    "* BYE [LIMIT] too many connections from your network, try "
+		    "later\r\n");
+}
+
 void
 client_accept(struct imapd *f, const struct daemon_listener *l)
 {
 	char remote[ADDR_TEXT];
 	int rounds = ACCEPT_BURST, fd;
 
-	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1) {
-		if (f->clients.live < f->config->limits.connections) {
-			start(f, l, fd, remote);
-			continue;
-		}
-		LOG_WARN("refused", F_CSTR("remote", remote),
-		    F_CSTR("why", "limits: connections"));
-		accept_refuse(fd, "* BYE [UNAVAILABLE] too many connections, "
-				  "try later\r\n");
-	}
+	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1)
+		enter(f, l, fd, remote);
 }

@@ -176,6 +176,15 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 	client_accept(f, &f->d.listeners[w - f->listeners]);
 }
 
+static uint64_t
+seed(void)
+{
+	uint64_t v;
+
+	randombytes_buf(&v, sizeof(v));
+	return v;
+}
+
 int
 main(void)
 {
@@ -187,6 +196,7 @@ main(void)
 	daemon_init(&f->d, "quire-imapd");
 	f->loop = ev_default_loop(EVBACKEND_EPOLL);
 	link_init(&f->auth, f->loop, "quire-authd", auth_said, auth_gone, f);
+	door_init(&f->door, seed());
 	configure(f);
 	if (f->config == NULL)
 		return 78;

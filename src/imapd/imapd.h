@@ -15,6 +15,7 @@
 #include "format/imap/command.h"
 #include "format/imap/reader.h"
 #include "service/config/config.h"
+#include "service/door/door.h"
 #include "system/daemon/daemon.h"
 #include "system/io/accept.h"
 #include "system/io/cid.h"
@@ -46,6 +47,8 @@ struct client {
 	struct imap_reader *reader;
 	struct arena arena;
 	const struct daemon_listener *listener;
+	struct limit_addr addr; /* of remote */
+	bool is_counted;	/* by the door */
 	char remote[ADDR_TEXT], tag[IMAP_MAX_TAG + 1];
 	char cid[CID_LEN + 1];
 	uint64_t number;
@@ -59,6 +62,7 @@ struct imapd {
 	struct ev_loop *loop;
 	struct config *config;
 	SSL_CTX *tls;
+	struct door door;
 	struct idtable clients;
 	uint64_t counter;
 	ev_io ctl, listeners[DAEMON_MAX_LISTENERS];

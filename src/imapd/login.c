@@ -64,6 +64,7 @@ start_auth(struct client *cl, struct msg_auth_start *m)
 	buf_init(&end_point, 128);
 	m->is_tls = is_tls(cl);
 	m->plus_advertised = m->is_tls;
+	m->no_limits = cl->listener->no_limits;
 	m->remote = str_from(cl->remote);
 	m->service = STR("imap");
 	if (ssl != NULL) {
@@ -374,6 +375,9 @@ login_result(struct client *cl, const struct msg_auth_result *r)
 		[AUTH_SYNTAX] = "BAD malformed authentication exchange",
 		[AUTH_TEMP] = "NO [UNAVAILABLE] cannot check passwords now, "
 			      "try later",
+		/* RFC 5530, 3 */
+		[AUTH_LIMITED] = "NO [LIMIT] too many failed logins from your "
+				 "network, try later",
 	};
 
 	if (cl->state != CLIENT_AUTH)

@@ -23,6 +23,7 @@ pack_first(
 		.is_tls = conn_is_tls(cl->conn),
 		.plus_advertised = conn_is_tls(cl->conn),
 		.has_initial = step->has_response,
+		.no_limits = cl->listener->no_limits,
 		.initial = step->response };
 	struct buf exporter, end_point;
 	SSL *ssl = conn_ssl(cl->conn);
@@ -83,6 +84,7 @@ result(struct client *cl, const struct msg_auth_result *r)
 		[AUTH_BINDING] = SMTP_AUTH_BINDING,
 		[AUTH_SYNTAX] = SMTP_AUTH_SYNTAX,
 		[AUTH_TEMP] = SMTP_AUTH_TEMP,
+		[AUTH_LIMITED] = SMTP_AUTH_LIMITED,
 	};
 
 	if (r->verdict == AUTH_OK)

@@ -144,6 +144,15 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 	client_accept(f, &f->d.listeners[w - f->listeners]);
 }
 
+static uint64_t
+seed(void)
+{
+	uint64_t v;
+
+	randombytes_buf(&v, sizeof(v));
+	return v;
+}
+
 int
 main(void)
 {
@@ -157,6 +166,7 @@ main(void)
 	f->loop = ev_default_loop(EVBACKEND_EPOLL);
 	link_init(&f->auth, f->loop, "quire-authd", auth_said, auth_gone, f);
 	link_init(&f->check, f->loop, "quire-check", check_said, check_gone, f);
+	door_init(&f->door, seed());
 	configure(f);
 	if (f->config == NULL)
 		return 78;

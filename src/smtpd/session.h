@@ -128,6 +128,7 @@ enum smtp_auth_verdict {
 	SMTP_AUTH_DISABLED,  /* login not allowed */
 	SMTP_AUTH_SYNTAX,    /* malformed exchange */
 	SMTP_AUTH_TEMP,	     /* not possible now */
+	SMTP_AUTH_LIMITED,   /* too many failures; nothing was tried */
 };
 
 enum smtp_rcpt_verdict {

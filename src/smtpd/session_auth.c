@@ -130,6 +130,12 @@ conclude(struct smtp_session *s, enum smtp_auth_verdict v)
 		session_reply(
 		    s, 454, "4.7.0", STR("authentication not possible now"));
 		return;
+	case SMTP_AUTH_LIMITED:
+		session_enter(s, ST_READY);
+		session_error(s, 454, "4.7.0",
+		    STR("too many failed logins from your network, try again "
+			"later"));
+		return;
 	}
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/idtable.h"
 #include "service/config/config.h"
+#include "service/door/door.h"
 #include "session.h"
 #include "system/daemon/daemon.h"
 #include "system/io/accept.h"
@@ -67,6 +68,8 @@ struct client {
 	unsigned pending; /* jobs without an answer in this step */
 	bool is_running, has_progress;
 	ev_timer delay, idle, data;
+	struct limit_addr addr; /* of remote */
+	bool is_counted;	/* by the door */
 	char remote[ADDR_TEXT], local[ADDR_TEXT], cid[CID_LEN + 1], tls[96];
 	uint64_t number;
 };
@@ -123,6 +126,7 @@ struct smtpd {
 	struct ev_loop *loop;
 	struct config *config;
 	SSL_CTX *tls;
+	struct door door;
 	struct idtable clients, jobs, mdas, checks;
 	struct mda *mda_list;
 	uint64_t counter, spooled;

@@ -55,7 +55,10 @@ enum { LAYOUT_HOST, LAYOUT_MAILDIRPP, LAYOUT_FS };
 struct config_limits {
 	uint64_t message_size; /* octets */
 	uint64_t recipients;
-	uint64_t connections, connections_per_ip;
+	uint64_t connections;
+	/* of an address, its neighbourhood, its network (limit.h); 0: off */
+	uint64_t connection_rate[3], connections_per_ip[3]; /* of each front */
+	uint64_t failed_logins_minute[3], failed_logins_day[3];
 	uint64_t smtp_read_ms, smtp_data_ms, imap_login_ms, handshake_ms;
 	uint64_t write_ms;
 	uint64_t check_ms; /* DNS for one message, all together */

@@ -94,13 +94,23 @@ put_account(struct buf *b, const struct config_account *a)
 }
 
 static void
+put_three(struct buf *b, const char *name, const uint64_t v[3])
+{
+	buf_printf(b, "\t%s %llu %llu %llu\n", name, (unsigned long long)v[0],
+	    (unsigned long long)v[1], (unsigned long long)v[2]);
+}
+
+static void
 put_limits(struct buf *b, const struct config_limits *l)
 {
 	buf_puts(b, "limits {\n");
 	put_uint(b, 1, "message-size", l->message_size, "");
 	put_uint(b, 1, "recipients", l->recipients, "");
 	put_uint(b, 1, "connections", l->connections, "");
-	put_uint(b, 1, "connections-per-ip", l->connections_per_ip, "");
+	put_three(b, "connection-rate", l->connection_rate);
+	put_three(b, "connections-per-ip", l->connections_per_ip);
+	put_three(b, "failed-logins-minute", l->failed_logins_minute);
+	put_three(b, "failed-logins-day", l->failed_logins_day);
 	put_uint(b, 1, "smtp-read", l->smtp_read_ms, "ms");
 	put_uint(b, 1, "smtp-data", l->smtp_data_ms, "ms");
 	put_uint(b, 1, "imap-login", l->imap_login_ms, "ms");

@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/cur.h"
 #include "format/addr/addr.h"
 #include "service/config/config_int.h"
 
@@ -15,13 +16,54 @@ static const char *const layouts[] = { "host", "maildir++", "fs", NULL };
 static const char *const coexist[] = { "none", "dovecot", NULL };
 static const char *const sources[] = { "own", "system", NULL };
 
-/* clang-format off */
 #define L(f) offsetof(struct config_limits, f)
+static const struct {
+	const char *name;
+	size_t offset;
+} three_rows[] = {
+	{ "connection-rate", L(connection_rate) },
+	{ "connections-per-ip", L(connections_per_ip) },
+	{ "failed-logins-minute", L(failed_logins_minute) },
+	{ "failed-logins-day", L(failed_logins_day) },
+};
+
+/* For an address, its neighbourhood and its network. */
+static void
+three_numbers(struct arena *a, void *out, const struct conf_node *n,
+    struct conf_errors *e)
+{
+	uint64_t v[3];
+	size_t i;
+
+	for (i = 0; i < 3 && i < n->n; i++) {
+		struct cur c;
+
+		cur_init(&c, n->values[i]);
+		if (!cur_dec(&c, 1000000000, &v[i]) || !cur_done(&c))
+			break;
+	}
+	if (i < 3 || n->n != 3 || n->has_block) {
+		conf_error(e, &n->pos,
+		    "'%.*s' takes three numbers: of an address, of its /26 "
+		    "(IPv6: /48) and of its /21 (/32); 0 is no limit",
+		    STR_ARG(n->name));
+		return;
+	}
+	for (i = 0; i < N(three_rows); i++)
+		if (str_eq(n->name, str_from(three_rows[i].name)))
+			memcpy(
+			    (char *)out + three_rows[i].offset, v, sizeof(v));
+}
+
+/* clang-format off */
 static const struct conf_row limit_rows[] = {
 	{ "message-size",	CONF_SIZE, L(message_size), 1024, 1ULL << 40 },
 	{ "recipients",		CONF_UINT, L(recipients), 100, 100000 },
 	{ "connections",	CONF_UINT, L(connections), 1, 1000000 },
-	{ "connections-per-ip",	CONF_UINT, L(connections_per_ip), 1, 1000000 },
+	{ "connection-rate",	CONF_BLOCK, .block = three_numbers },
+	{ "connections-per-ip",	CONF_BLOCK, .block = three_numbers },
+	{ "failed-logins-minute", CONF_BLOCK, .block = three_numbers },
+	{ "failed-logins-day",	CONF_BLOCK, .block = three_numbers },
 	{ "smtp-read",		CONF_TIME, L(smtp_read_ms), 100, 3600000 },
 	{ "smtp-data",		CONF_TIME, L(smtp_data_ms), 1000, 86400000 },
 	{ "imap-login",		CONF_TIME, L(imap_login_ms), 100, 3600000 },
@@ -305,7 +347,10 @@ config_defaults(struct config *c)
 		.message_size = 100 << 20, /* features 1.2 */
 		.recipients = 1000,
 		.connections = 10000,
-		.connections_per_ip = 1000,
+		.connection_rate = { 300, 900, 2700 }, /* features 1.4 */
+		.connections_per_ip = { 30, 90, 270 },
+		.failed_logins_minute = { 10, 30, 90 },
+		.failed_logins_day = { 50, 150, 450 },
 		.smtp_read_ms = 30000, /* features 1.1.6 */
 		.smtp_data_ms = 30 * 60000,
 		.imap_login_ms = 30000, /* features 4.2 */

@@ -136,6 +136,7 @@ msg_pack_auth_start(struct buf *b, uint32_t id, const struct msg_auth_start *m)
 	pack_u8(b, m->is_tls);
 	pack_u8(b, m->plus_advertised);
 	pack_u8(b, m->has_initial);
+	pack_u8(b, m->no_limits);
 	pack_blob(b, m->initial);
 	pack_blob(b, m->exporter);
 	pack_blob(b, m->end_point);
@@ -149,9 +150,9 @@ msg_unpack_auth_start(struct ipc_msg *g, struct msg_auth_start *m)
 	return cur_blob(c, &m->mechanism) && cur_blob(c, &m->remote) &&
 	       cur_blob(c, &m->service) && take_bool(c, &m->is_tls) &&
 	       take_bool(c, &m->plus_advertised) &&
-	       take_bool(c, &m->has_initial) && cur_blob(c, &m->initial) &&
-	       cur_blob(c, &m->exporter) && cur_blob(c, &m->end_point) &&
-	       cur_done(c);
+	       take_bool(c, &m->has_initial) && take_bool(c, &m->no_limits) &&
+	       cur_blob(c, &m->initial) && cur_blob(c, &m->exporter) &&
+	       cur_blob(c, &m->end_point) && cur_done(c);
 }
 
 void

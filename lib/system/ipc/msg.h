@@ -130,6 +130,7 @@ bool msg_unpack_order(struct ipc_msg *, struct msg_order *);
 struct msg_auth_start {
 	struct str mechanism, remote, service;
 	bool is_tls, plus_advertised, has_initial;
+	bool no_limits; /* failures of this peer are not counted */
 	struct str initial, exporter, end_point;
 };
 void
@@ -146,6 +147,7 @@ enum auth_verdict {
 	AUTH_BINDING,	/* channel binding mismatch */
 	AUTH_SYNTAX,	/* malformed exchange */
 	AUTH_TEMP,	/* not possible now */
+	AUTH_LIMITED,	/* too many failures, the password was not tried */
 	AUTH_VERDICTS
 };
 struct msg_auth_result {

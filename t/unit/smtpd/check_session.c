@@ -47,6 +47,9 @@ do_auth(struct host *h)
 			smtp_session_auth_is(h->s, SMTP_AUTH_OK, none, who);
 		else if (str_eq(a->response, STR("temp")))
 			smtp_session_auth_is(h->s, SMTP_AUTH_TEMP, none, none);
+		else if (str_eq(a->response, STR("many")))
+			smtp_session_auth_is(
+			    h->s, SMTP_AUTH_LIMITED, none, none);
 		else
 			smtp_session_auth_is(h->s, SMTP_AUTH_BAD, none, none);
 		return;
@@ -225,7 +228,10 @@ host_release(struct host *h)
 #define LOGIN	"AUTH PLAIN AG1lAHBhc3M=\r\n"
 #define WELCOME "235 2.7.0 welcome\r\n"
 #define BADPW	"AUTH PLAIN AG1lAHBhc3o=\r\n"
-#define NOPW	"535 5.7.8 bad user name or password" CID
+#define MANY                                                             \
+	"454 4.7.0 too many failed logins from your network, try again " \
+	"later" CID
+#define NOPW "535 5.7.8 bad user name or password" CID
 #define TAIL                                          \
 	"250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n" \
 	"250-LIMITS RCPTMAX=5\r\n250 SMTPUTF8\r\n"
@@ -441,6 +447,10 @@ static const struct {
 		     "535 5.7.7 channel binding mismatch" CID },
 	{ "not now", SMTP_SUBMISSION, T, HELO "AUTH PLAIN dGVtcA==\r\n",
 	    HI HELLO "454 4.7.0 authentication not possible now" CID },
+	/* nobody learns anything, however often they ask */
+	{ "limited", SMTP_SUBMISSION, T,
+	    HELO "AUTH PLAIN bWFueQ==\r\nAUTH PLAIN bWFueQ==\r\n",
+	    HI HELLO MANY MANY },
 	{ "delays", SMTP_SUBMISSION, T, /* features.md 1.5.3 */
 	    HELO BADPW BADPW BADPW BADPW BADPW LOGIN,
 	    HI HELLO NOPW NOPW NOPW NOPW "<delay 1000>\r\n" NOPW

@@ -201,7 +201,8 @@ END_TEST
 START_TEST(msg_prefixes)
 {
 	struct msg_auth_start in = { STR("PLAIN"), STR("::1"), STR("imap"),
-		true, false, true, STR("\0a\0b"), STR("exp"), STR("end") };
+		true, false, true, false, STR("\0a\0b"), STR("exp"),
+		STR("end") };
 	struct msg_auth_start out;
 	struct buf b;
 	size_t n;

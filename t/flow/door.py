@@ -1,0 +1,215 @@
+#!/usr/bin/python3
+"""Who is let in: connections and failed logins by address, from many
+addresses of 127/8, with limits that the reloads in between change.
+
+door.py DIR SMTP SUBMISSION IMAP FREE-SMTP
+"""
+import base64, os, re, socket, subprocess, sys, time
+
+top = sys.argv[1]
+SMTP, SUBMISSION, IMAP, FREE = map(int, sys.argv[2:6])
+count = 0
+
+def check(name, good, got=""):
+    global count
+    count += 1
+    print("%s %d - %s" % ("ok" if good else "not ok", count, name))
+    if not good:
+        print("# got: %r" % (got,))
+    sys.stdout.flush()
+
+class Peer:
+    def __init__(self, ip, port):
+        self.s = socket.socket()
+        self.s.settimeout(20)
+        self.s.bind((ip, 0))
+        self.s.connect(("127.0.0.1", port))
+        self.f = self.s.makefile("rb")
+        self.hello = self.line()
+    def line(self):
+        try:
+            return self.f.readline().decode().rstrip("\r\n")
+        except OSError:
+            return ""
+    def say(self, text):
+        self.s.sendall(text.encode() + b"\r\n")
+    def smtp(self, text):
+        self.say(text)
+        line = self.line()
+        while line[3:4] == "-":
+            line = self.line()
+        return line
+    def imap(self, text):
+        self.say("a " + text)
+        line = self.line()
+        while line and not line.startswith("a "):
+            line = self.line()
+        return line
+    def close(self):
+        self.f.close()
+        self.s.close()
+
+def generation():
+    return open(top + "/../log").read().count("ev=reload ")
+
+def limits(text):
+    """Configure them and reload; fronts have it when they answer by it."""
+    with open(top + "/limits.conf", "w") as f:
+        f.write("limits {\n%s\n}\n" % text)
+    before = generation()
+    subprocess.run(["quire", "-C", top, "reload"], check=True, stdout=subprocess.DEVNULL)
+    for i in range(100):
+        if generation() > before:
+            break
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+def fresh_minute(need):
+    """Windows are aligned to minutes: begin where `need' seconds are left."""
+    left = 60 - time.time() % 60
+    if left < need:
+        time.sleep(left + 0.1)
+
+def burst(ips, port):
+    """Who is let in, of connections one after the other? They stay open."""
+    peers = [Peer(ip, port) for ip in ips]
+    return peers, [p.hello[:3] in ("220", "* O") for p in peers]
+
+def closed(peers):
+    for p in peers:
+        p.close()
+    time.sleep(0.3)
+
+def plain(user, password):
+    return base64.b64encode(("\0%s\0%s" % (user, password)).encode()).decode()
+
+def by_smtp(ip, password, user="quire@localhost"):
+    p = Peer(ip, SUBMISSION)
+    p.smtp("EHLO x.example")
+    r = p.smtp("AUTH PLAIN " + plain(user, password))
+    p.close()
+    return r
+
+def by_imap(ip, password):
+    p = Peer(ip, IMAP)
+    r = p.imap("LOGIN quire@localhost " + password)
+    p.close()
+    return r
+
+GOOD = "quirequire"
+OFF = "connection-rate 0 0 0\nconnections-per-ip 0 0 0\nfailed-logins-minute 0 0 0\nfailed-logins-day 0 0 0\n"
+
+# ---- open connections
+limits(OFF + "connections-per-ip 3 0 0")
+a, ok = burst(["127.0.1.1"] * 4, SMTP)
+check("open connections: three of an address, not the fourth", ok == [True] * 3 + [False], ok)
+check("SMTP says 421 4.7.0", a[3].hello.startswith("421 4.7.0 "), a[3].hello)
+check("and closes", a[3].line() == "")
+b, ok = burst(["127.0.1.1"] * 4, IMAP)
+check("IMAP counts its own", ok == [True] * 3 + [False], ok)
+check("and says BYE", b[3].hello.startswith("* BYE [LIMIT] "), b[3].hello)
+c, ok = burst(["127.0.1.2"], SMTP)
+check("another address has its own", ok == [True])
+d, ok = burst(["127.0.1.1"] * 5, FREE)
+check("a listener with no-limits does not count", all(ok))
+closed(a[:1])
+e, ok = burst(["127.0.1.1"] * 2, SMTP)
+check("one that ends makes room for one", ok == [True, False], ok)
+limits(OFF + "connections-per-ip 5 0 0")
+g, ok = burst(["127.0.1.1"] * 3, SMTP)
+check("a reload changes the number, what is open stays counted", ok == [True, True, False], ok)
+closed(a + b + c + d + e + g)
+limits(OFF + "connections-per-ip 0 3 0")
+a, ok = burst(["127.0.2.%d" % i for i in (1, 2, 63, 3, 64)], SMTP)
+check("open connections of a /26", ok == [True, True, True, False, True], ok)
+closed(a)
+limits(OFF + "connections-per-ip 0 0 3")
+a, ok = burst(["127.0.8.1", "127.0.10.1", "127.0.15.1", "127.0.9.1", "127.0.16.1"], IMAP)
+check("and of a /21", ok == [True, True, True, False, True], ok)
+closed(a)
+limits(OFF)
+a, ok = burst(["127.0.1.1"] * 60, SMTP)
+check("0 is no limit", all(ok))
+closed(a)
+
+# ---- new connections in a minute: those above are counted already, so other
+# addresses are used
+def knock(ips, port):
+    r = []
+    for ip in ips:
+        p = Peer(ip, port)
+        r.append(p.hello[:5])
+        p.close()
+    return r
+
+limits(OFF + "connection-rate 4 0 0")
+fresh_minute(15)
+r = knock(["127.1.0.1"] * 6, SMTP)
+check("new connections: four of an address, not the fifth", r == ["220 l"] * 4 + ["421 4"] * 2, r)
+r = knock(["127.1.0.1"] * 5, IMAP)
+check("IMAP counts its own", r == ["* OK "] * 4 + ["* BYE"], r)
+limits(OFF + "connection-rate 5 0 0")
+r = knock(["127.1.0.1"] * 2, SMTP)
+check("a reload changes the number, refused ones were not counted", r == ["220 l", "421 4"], r)
+limits(OFF + "connection-rate 0 3 0")
+fresh_minute(15)
+r = knock(["127.1.64.%d" % i for i in (1, 2, 63, 3, 64)], SMTP)
+check("new connections of a /26", r == ["220 l"] * 3 + ["421 4", "220 l"], r)
+limits(OFF + "connection-rate 0 0 3")
+fresh_minute(15)
+r = knock(["127.2.8.1", "127.2.10.1", "127.2.15.1", "127.2.9.1", "127.2.16.1"], SMTP)
+check("and of a /21", r == ["220 l"] * 3 + ["421 4", "220 l"], r)
+
+# ---- failed logins
+limits(OFF + "failed-logins-minute 3 0 0")
+fresh_minute(25)
+r = by_smtp("127.3.0.1", "wrong-one"), by_imap("127.3.0.1", "wrong-two"), by_smtp("127.3.0.1", "wrong", "nobody@localhost")
+check("three failed logins by SMTP and IMAP",
+    r[0].startswith("535 5.7.8 ") and r[1].startswith("a NO [AUTHENTICATIONFAILED]") and r[2].startswith("535 "), r)
+r = by_smtp("127.3.0.1", GOOD)
+check("then not even the right password: 454 4.7.0", r.startswith("454 4.7.0 too many failed logins"), r)
+r = by_imap("127.3.0.1", GOOD)
+check("nor by IMAP: NO [LIMIT]", r.startswith("a NO [LIMIT] "), r)
+r = by_smtp("127.3.0.2", GOOD)
+check("but from another address", r.startswith("235 "), r)
+r = [by_smtp("127.3.0.3", p)[:3] for p in ("bad1", "bad2", GOOD, "bad3", "bad4", GOOD)]
+check("a success resets", r == ["535", "535", "235", "535", "535", "235"], r)
+limits(OFF + "failed-logins-minute 5 0 0")
+r = [by_smtp("127.3.0.1", p)[:3] for p in ("bad1", "bad2", "bad3")]
+check("a reload changes the number, the count stays", r == ["535", "535", "454"], r)
+limits(OFF + "failed-logins-minute 0 3 0")
+fresh_minute(15)
+r = [by_smtp("127.4.0.%d" % i, "bad")[:3] for i in (1, 2, 3, 4, 64)]
+check("failed logins of a /26", r == ["535"] * 3 + ["454", "535"], r)
+limits(OFF + "failed-logins-day 2 0 0")
+r = [by_smtp("127.5.0.1", "bad")[:3] for i in range(3)]
+check("failed logins in a day", r == ["535", "535", "454"], r)
+limits(OFF)
+r = [by_smtp("127.5.0.1", "bad")[:3] for i in range(8)]
+check("0 is no limit", r == ["535"] * 8, r)
+
+# ---- a device that was not told of the new password
+limits(OFF + "failed-logins-minute 2 0 0\nfailed-logins-day 0 0 0")
+fresh_minute(25)
+r = by_smtp("127.6.0.1", GOOD)
+subprocess.run(["quire", "-C", top, "passwd", "quire"], input=b"another-secret\n", check=True, stdout=subprocess.DEVNULL)
+r = [r[:3]] + [by_smtp("127.6.0.1", GOOD)[:3] for i in range(6)]
+check("the old password of a device that had it right is not counted", r == ["235"] + ["535"] * 6, r)
+r = by_smtp("127.6.0.1", "another-secret")
+check("so the new one is taken there", r.startswith("235 "), r)
+r = [by_smtp("127.6.0.2", GOOD)[:3] for i in range(3)]
+check("elsewhere it is a guess", r == ["535", "535", "454"], r)
+r = [by_smtp("127.6.0.1", p)[:3] for p in ("guess1", "guess2", "guess3")]
+check("and other passwords are guesses there too", r == ["535", "535", "454"], r)
+
+log = open(top + "/../log").read()
+for want in (
+    r"ev=limited .*remote=127\.0\.1\.1 service=smtp limit=connections-per-ip",
+    r"ev=limited .*remote=127\.0\.1\.1 service=imap limit=connections-per-ip",
+    r"ev=limited .*remote=127\.1\.0\.1 service=smtp limit=connection-rate",
+    r"ev=login\.failed .*remote=127\.3\.0\.1 .*counted=1",
+    r"ev=login\.failed .*remote=127\.6\.0\.1 .*counted=0",
+    r"ev=login\.limited .*remote=127\.3\.0\.1 service=smtp",
+):
+    check("log: " + want, re.search(want, log) is not None)
+print("# the script is at its end")

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Limits of connections and of failed logins, each reached with a small number
+# and changed by a reload.
+. "${SRCDIR:=.}/t/lib/tap.sh"
+. "$SRCDIR/t/lib/flow.sh"
+flow_init 21000
+as quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" \
+    --init-only >/dev/null
+FREE=$((1 + P))
+sed 's/^include listen.conf.*/include door.conf\ninclude limits.conf/' \
+    "$D/quire.conf" >"$T/conf"
+as cp "$T/conf" "$D/quire.conf"
+as tee "$D/door.conf" >/dev/null <<C
+listener strict {
+	address 127.0.0.1
+	smtp $SMTP
+	submission $SUBMISSION
+	imap $IMAP
+	plain-login yes
+}
+listener free {
+	address 127.0.0.1
+	smtp $FREE
+	no-limits yes
+}
+C
+as tee "$D/limits.conf" </dev/null >/dev/null
+flow_start || { fail "server starts"; done_testing; exit 0; }
+as /usr/bin/python3 "$T/door.py" "$D" "$SMTP" "$SUBMISSION" "$IMAP" "$FREE" \
+    >"$T/py" 2>&1
+while read -r line; do
+	case $line in
+	"ok "*) pass "${line#ok * - }" ;;
+	"not ok "*) fail "${line#not ok * - }" ;;
+	*) diag "$line" ;;
+	esac
+done <"$T/py"
+ok "the script ran to its end" grep -q 'the script is at its end' "$T/py"
+flow_stop
+done_testing
