@@ -266,6 +266,7 @@ account_close(struct account **ap)
 	*ap = NULL;
 	account_export_state(a, 0, NULL); /* else by who closes it next */
 	maildirsize_write(a, NULL);
+	account_purge(a);
 	journal_release(&a->j);
 	tree_release(&a->tree);
 	ops_release(&a->ops);

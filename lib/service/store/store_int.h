@@ -810,6 +810,9 @@ uint64_t layout_stamp(const struct account *);
 int state_open(
     const struct account *, int dirfd, const uint8_t mailboxid[16], bool make);
 int account_load(struct account *, struct err *);
+/* Remove deleted folders that are old enough (purge.c). */
+void account_purge(struct account *);
+extern int64_t store_deleted_grace; /* seconds */
 /* If the journal is gone and the tree still known, write it anew (revive.c). */
 int account_revive(struct account *, struct err *);
 /* A Maildir++ folder, durable under its name, and known to Dovecot. */

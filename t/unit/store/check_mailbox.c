@@ -219,6 +219,13 @@ START_TEST(folders)
 	ck_assert_int_eq(
 	    account_delete(a, STR("inbox"), &e), ACCOUNT_FORBIDDEN);
 	account_close(&a);
+	/* it lies there for a week */
+	t_sh("test $(find quire/acct/deleted -name '*S=*' | wc -l) = 1");
+	store_deleted_grace = 0;
+	a = t_account();
+	account_close(&a);
+	store_deleted_grace = 7 * 86400;
+	t_sh("test -z \"$(ls quire/acct/deleted)\"");
 	a = t_account();
 	ck_assert_ptr_nonnull(account_find(a, STR("x/b")));
 	ck_assert(!account_find(a, STR("a"))->exists);
