@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uninorm.h>
@@ -598,49 +599,73 @@ account_open_by_id(struct account *a, const uint8_t id[16],
 
 /* ---- STATUS ---- */
 
+/* One below a mailbox's directory, without opening that. */
+static bool
+stat_below(int fd, const char *dir, const char *name, struct stat *st)
+{
+	char path[2 * NAME_LEN];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return fstatat(fd, path, st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Where its journal and pub lie, as a path below *fd. */
+static bool
+state_path(const struct account *a, const struct node *node, const char *dir,
+    int *fd, char out[NAME_LEN + 32])
+{
+	char hex[STATE_ID_HEX];
+
+	*fd = a->layout.is_fs ? a->indexfd : a->rootfd;
+	if (a->layout.is_fs) {
+		state_hex(node->id, hex);
+		return str_copy(str_from(hex), out, NAME_LEN + 32);
+	}
+	snprintf(out, NAME_LEN + 32, "%s/quire", dir);
+	return true;
+}
+
 /*
  * pub has the counters of the last transaction; good while the journal ends
- * where it says and the directories are as it says.
+ * where it says and the directories are as it says. By paths: a client that
+ * asks for all its mailboxes asks for thousands.
  */
 static bool
 status_quick(struct account *a, const struct node *node, const char *dir,
     struct mailbox_counts *c)
 {
-	char raw[PUB_SIZE];
+	char raw[PUB_SIZE], state[NAME_LEN + 32], path[NAME_LEN + 40];
 	struct stat cur, new, journal;
 	struct pub pub;
-	int dirfd = fs_open_dir(a->rootfd, dir), qfd, fd = -1;
-	bool ok = false;
+	int base, fd;
+	bool ok;
 
-	if (dirfd == -1)
+	if (!state_path(a, node, dir, &base, state) || base == -1)
 		return false;
-	qfd = state_open(a, dirfd, node->id, false);
-	if (qfd != -1)
-		fd = fs_open_file(qfd, "pub", O_RDONLY, 0);
-	if (fd != -1 && fs_pread_all(fd, raw, PUB_SIZE, 0) == PUB_SIZE &&
-	    pub_unpack(raw, &pub) && fstatat(dirfd, "cur", &cur, 0) == 0 &&
-	    fstatat(dirfd, "new", &new, 0) == 0 &&
-	    fstatat(qfd, "journal", &journal, 0) == 0 &&
-	    pub.end == (uint64_t)journal.st_size &&
-	    pub.cur_mtime == stat_mtime(&cur) &&
-	    pub.new_mtime == stat_mtime(&new)) {
-		*c = (struct mailbox_counts){ .uidvalidity = pub.uidvalidity,
-			.uidnext = pub.c.uidnext,
-			.messages = pub.c.exists,
-			.deleted = pub.c.deleted,
-			.unseen = pub.c.unseen,
-			.size = pub.c.bytes,
-			.deleted_size = pub.c.deleted_bytes,
-			.highestmodseq = pub.modseq };
-		memcpy(c->mailboxid, pub.mailboxid, 16);
-		ok = true;
-	}
-	if (fd != -1)
-		close(fd);
-	if (qfd != -1)
-		close(qfd);
-	close(dirfd);
-	return ok;
+	snprintf(path, sizeof(path), "%s/pub", state);
+	fd = fs_open_beneath(base, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd == -1)
+		return false;
+	ok = fs_pread_all(fd, raw, PUB_SIZE, 0) == PUB_SIZE &&
+	     pub_unpack(raw, &pub);
+	close(fd);
+	if (!ok || !stat_below(a->rootfd, dir, "cur", &cur) ||
+	    !stat_below(a->rootfd, dir, "new", &new) ||
+	    !stat_below(base, state, "journal", &journal) ||
+	    pub.end != (uint64_t)journal.st_size ||
+	    pub.cur_mtime != stat_mtime(&cur) ||
+	    pub.new_mtime != stat_mtime(&new))
+		return false;
+	*c = (struct mailbox_counts){ .uidvalidity = pub.uidvalidity,
+		.uidnext = pub.c.uidnext,
+		.messages = pub.c.exists,
+		.deleted = pub.c.deleted,
+		.unseen = pub.c.unseen,
+		.size = pub.c.bytes,
+		.deleted_size = pub.c.deleted_bytes,
+		.highestmodseq = pub.modseq };
+	memcpy(c->mailboxid, pub.mailboxid, 16);
+	return true;
 }
 
 enum account_result
