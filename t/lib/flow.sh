@@ -1,7 +1,8 @@
 # Daemons on loopback for shell flows. Source it after tap.sh.
 #
 #   flow_init [PORT_BASE]   T: a directory of its own; P: its port offset
-#   flow_start [ARG..]      quire localserve in $T/server, until "ready"
+#   flow_start [ARG..]      quire localserve in $T/server, until "ready";
+#                           FLOW_UNDER: a program and arguments to run it
 #   flow_stop               stops it and checks how every daemon ended
 #   as CMD..                run a command as the unprivileged uid
 #
@@ -56,8 +57,8 @@ flow_init() {
 
 flow_start() {
 	rm -f "$T/out" # it may say that an earlier one was ready
-	as_exec quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" \
-	    "$@" >"$T/out" 2>>"$T/log" &
+	as_exec ${FLOW_UNDER-} quire localserve --dir "$D" --ip 127.0.0.1 \
+	    --port-offset "$P" "$@" >"$T/out" 2>>"$T/log" &
 	FLOW_PID=$!
 	_n=0
 	until grep -qx ready "$T/out" 2>/dev/null; do
