@@ -45,6 +45,7 @@ client_free(struct client *cl)
 	if (cl->is_counted)
 		door_leave(&f->door, &cl->addr);
 	ev_timer_stop(f->loop, &cl->login);
+	login_release(cl);
 	if (cl->conn != NULL)
 		conn_abort(cl->conn);
 	if (cl->session != NULL)
@@ -142,6 +143,7 @@ start(struct imapd *f, const struct daemon_listener *l, int fd,
 	LOG_INFO("connect", F_CSTR("remote", remote),
 	    F_CSTR("service", service_names[l->service]),
 	    F_INT("cid", cl->number));
+	login_init(cl);
 	ev_init(&cl->login, login_cb);
 	cl->login.repeat = (double)f->config->limits.imap_login_ms / 1e3;
 	cl->login.data = cl;

@@ -54,6 +54,8 @@ struct client {
 	uint64_t number;
 	bool is_first; /* no valid command yet */
 	unsigned failures;
+	struct buf held; /* an attempt, until `wait' is over */
+	ev_timer wait;
 	ev_timer login; /* until the next whole command */
 };
 
@@ -76,6 +78,8 @@ struct imapd {
 void login_greet(struct client *);
 void login_input(struct client *); /* parse what is there */
 void login_challenge(struct client *, struct str data);
+void login_init(struct client *);
+void login_release(struct client *);
 void login_result(struct client *, const struct msg_auth_result *);
 
 /* client.c: a connection's life */

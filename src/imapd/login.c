@@ -12,6 +12,9 @@
  * password are authd's; this only carries the exchange.
  */
 
+#define FREE_FAILURES 3	 /* then each attempt waits longer: features 1.5.3 */
+#define MAX_FAILURES  10 /* then BYE */
+
 static bool
 is_tls(const struct client *cl)
 {
@@ -54,6 +57,67 @@ login_greet(struct client *cl)
 }
 
 static void
+send_auth(struct client *cl, struct buf *out)
+{
+	if (!link_send(&cl->front->auth, out))
+		login_result(cl, &(struct msg_auth_result){ AUTH_TEMP });
+}
+
+/* A password was in it. */
+static void
+drop_held(struct client *cl)
+{
+	ev_timer_stop(cl->front->loop, &cl->wait);
+	if (cl->held.p != NULL)
+		sodium_memzero(cl->held.p, cl->held.n);
+	buf_clear(&cl->held);
+}
+
+static void
+wait_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct client *cl = w->data;
+	struct buf out;
+
+	buf_init(&out, IPC_MAX);
+	buf_put(&out, buf_str(&cl->held));
+	drop_held(cl);
+	log_set_sid(str_from(cl->cid));
+	send_auth(cl, &out);
+	log_set_sid(STR(""));
+	sodium_memzero(out.p, out.n);
+	buf_release(&out);
+}
+
+void
+login_init(struct client *cl)
+{
+	buf_init(&cl->held, IPC_MAX);
+	ev_init(&cl->wait, wait_cb);
+	cl->wait.data = cl;
+}
+
+void
+login_release(struct client *cl)
+{
+	drop_held(cl);
+	buf_release(&cl->held);
+}
+
+/* Who guesses waits; nobody else does. */
+static void
+send_or_hold(struct client *cl, struct buf *out)
+{
+	if (cl->failures <= FREE_FAILURES || cl->listener->no_limits) {
+		send_auth(cl, out);
+		return;
+	}
+	buf_put(&cl->held, buf_str(out));
+	ev_timer_set(&cl->wait, cl->failures - FREE_FAILURES, 0.);
+	ev_timer_start(cl->front->loop, &cl->wait);
+}
+
+static void
 start_auth(struct client *cl, struct msg_auth_start *m)
 {
 	struct buf out, exporter, end_point;
@@ -78,8 +142,8 @@ start_auth(struct client *cl, struct msg_auth_start *m)
 	conn_pause(cl->conn, true);
 	if (out.full)
 		login_result(cl, &(struct msg_auth_result){ AUTH_SYNTAX });
-	else if (!link_send(&cl->front->auth, &out))
-		login_result(cl, &(struct msg_auth_result){ AUTH_TEMP });
+	else
+		send_or_hold(cl, &out);
 	if (out.p != NULL)
 		sodium_memzero(out.p, out.n);
 	buf_release(&out);
@@ -387,8 +451,16 @@ login_result(struct client *cl, const struct msg_auth_result *r)
 		cl->state = CLIENT_STARTING;
 		return;
 	}
-	cl->failures++;
+	drop_held(cl);
+	if (r->verdict != AUTH_TEMP && r->verdict != AUTH_LIMITED)
+		cl->failures++;
 	client_say(cl, "%s %s", cl->tag, texts[r->verdict]);
+	if (cl->failures >= MAX_FAILURES) {
+		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
+		    F_CSTR("why", "too many failed logins"));
+		client_bye(cl, "too many failed logins");
+		return;
+	}
 	cl->state = CLIENT_GREETED;
 	conn_pause(cl->conn, false);
 	pump(cl);

@@ -19,6 +19,7 @@ client_free(struct client *cl)
 	ev_timer_stop(f->loop, &cl->delay);
 	ev_timer_stop(f->loop, &cl->idle);
 	ev_timer_stop(f->loop, &cl->data);
+	slow_release(cl);
 	if (cl->wait == WAIT_AUTH)
 		auth_cancel(cl);
 	check_release(cl);
@@ -41,7 +42,12 @@ flush(struct client *cl)
 		return;
 	cl->has_progress = true;
 	LOG_TRACE("smtp.out", F_STR("lines", str_trim(buf_str(out))));
-	conn_write(cl->conn, buf_str(out));
+	if (slow_is_on(cl))
+		slow_put(cl, buf_str(out));
+	else {
+		slow_flush(cl); /* it was slow until now */
+		conn_write(cl->conn, buf_str(out));
+	}
 	buf_clear(out);
 }
 
@@ -52,6 +58,7 @@ close_after(struct client *cl)
 
 	LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
 	    F_CSTR("why", "quit or refused"));
+	slow_flush(cl);
 	cl->conn = NULL;
 	client_free(cl);
 	conn_close(c);
@@ -207,31 +214,41 @@ is_answered(struct client *cl)
 	return false;
 }
 
+/* Does what was said have to reach the peer before this? */
+static bool
+is_behind_replies(enum smtp_want want)
+{
+	return want == WANT_INPUT || want == WANT_FLUSH || want == WANT_CLOSE ||
+	       want == WANT_DELAY || want == WANT_STARTTLS;
+}
+
 /* What the session wants and gets at once; false: it waits or is gone. */
 static bool
 serve(struct client *cl, enum smtp_want want)
 {
+	if (is_behind_replies(want)) {
+		flush(cl);
+		if (slow_is_pending(cl)) {
+			cl->wait = WAIT_SLOW; /* then it is asked again */
+			return false;
+		}
+	}
 	switch (want) {
 	case WANT_INPUT:
-		flush(cl);
 		cl->wait = WAIT_INPUT;
 		return false;
 	case WANT_FLUSH:
-		flush(cl);
 		if (conn_queued(cl->conn) == 0)
 			return true;
 		cl->wait = WAIT_DRAIN;
 		return false;
 	case WANT_CLOSE:
-		flush(cl);
 		close_after(cl);
 		return false;
 	case WANT_DELAY:
-		flush(cl);
 		want_delay(cl);
 		return false;
 	case WANT_STARTTLS:
-		flush(cl);
 		cl->wait = WAIT_TLS;
 		conn_start_tls(cl->conn, cl->front->tls);
 		return false;
@@ -359,7 +376,9 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 		tls_is_up(cl);
 		break;
 	case CONN_INPUT:
-		if (cl->wait == WAIT_INPUT)
+		if (cl->wait == WAIT_INPUT && slow_is_on(cl))
+			slow_read(cl);
+		else if (cl->wait == WAIT_INPUT)
 			client_run(cl);
 		else
 			conn_pause(c, true);
@@ -419,6 +438,7 @@ init_timers(struct client *cl)
 	cl->idle.repeat = (double)cl->front->config->limits.smtp_read_ms / 1e3;
 	cl->delay.data = cl->data.data = cl->idle.data = cl;
 	check_init(cl);
+	slow_init(cl);
 }
 
 static struct smtp_session *

@@ -27,6 +27,7 @@ enum client_wait {
 	WAIT_INPUT,
 	WAIT_DRAIN, /* the peer takes its replies too slowly */
 	WAIT_TLS,
+	WAIT_SLOW, /* for a tick, see slow.c */
 	WAIT_DELAY,
 	WAIT_AUTH,
 	WAIT_CHECK,
@@ -68,6 +69,11 @@ struct client {
 	unsigned pending; /* jobs without an answer in this step */
 	bool is_running, has_progress;
 	ev_timer delay, idle, data;
+	struct {
+		struct buf out; /* not yet handed to the conn */
+		ev_timer tick;
+		int64_t deadline;
+	} slow;
 	struct limit_addr addr; /* of remote */
 	bool is_counted;	/* by the door */
 	char remote[ADDR_TEXT], local[ADDR_TEXT], cid[CID_LEN + 1], tls[96];
@@ -146,6 +152,15 @@ void client_rcpt(struct client *);
 enum config_rcpt rcpt_account(const struct config *, const struct smtp_rcpt *,
     const struct config_account **);
 void client_end(struct client *, const char *enhanced, const char *text);
+
+/* slow.c: for those who are not trusted much */
+void slow_init(struct client *);
+void slow_release(struct client *);
+bool slow_is_on(const struct client *);
+bool slow_is_pending(const struct client *); /* output waits for ticks */
+void slow_put(struct client *, struct str);
+void slow_flush(struct client *);
+void slow_read(struct client *); /* a second, then client_run() */
 
 /* auth.c */
 void auth_step(struct client *);

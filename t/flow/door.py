@@ -202,6 +202,61 @@ check("elsewhere it is a guess", r == ["535", "535", "454"], r)
 r = [by_smtp("127.6.0.1", p)[:3] for p in ("guess1", "guess2", "guess3")]
 check("and other passwords are guesses there too", r == ["535", "535", "454"], r)
 
+# ---- those who guess are served slowly, and nobody else
+limits(OFF + "write 8s")
+p = Peer("127.7.0.1", SUBMISSION)
+p.smtp("EHLO x.example")
+for i in range(2):
+    p.smtp("AUTH PLAIN " + plain("quire@localhost", "bad%d" % i))
+p.say("AUTH PLAIN " + plain("quire@localhost", "bad3"))
+t = time.time()
+first = []
+while len(first) < 3:
+    first.append(p.f.read(1))
+    first_at = time.time() - t
+check("the third failed login is answered an octet each second", 2.5 < first_at < 3.8, first_at)
+others = []
+for i in range(5):
+    t1 = time.time()
+    r = by_smtp("127.7.0.2", "another-secret")
+    others.append(time.time() - t1)
+    if not r.startswith("235 "):
+        others.append(99)
+check("another connection is not held up", max(others) < 1.0, others)
+r = (b"".join(first) + p.f.readline()).decode()
+t2 = time.time() - t
+check("before the peer's patience ends the rest is sent", r.startswith("535 5.7.8 ") and 2.9 < t2 < 4.5, (r, t2))
+t = time.time()
+p.say("NOOP")
+r = p.f.read(1)
+t2 = time.time() - t
+check("a second before each read and each octet", r == b"2" and 1.8 < t2 < 3.2, t2)
+p.f.readline()
+t = time.time()
+r = p.smtp("AUTH PLAIN " + plain("quire@localhost", "another-secret"))
+t2 = time.time() - t
+check("a success is answered at once, after the read", r.startswith("235 ") and t2 < 2.5, (r, t2))
+t = time.time()
+r = p.smtp("NOOP")
+check("and ends it", r.startswith("250 ") and time.time() - t < 0.5, r)
+p.close()
+
+p = Peer("127.7.0.3", IMAP)
+waits = []
+for i in range(6):
+    t = time.time()
+    r = p.imap("LOGIN quire@localhost bad%d" % i)
+    waits.append(int(time.time() - t))
+check("IMAP: the fifth attempt waits a second, the sixth two", waits[:3] == [0, 0, 0] and waits[4:] == [1, 2], waits)
+p.close()
+p = Peer("127.7.0.4", IMAP)
+p.say("GET / HTTP/1.0")
+r = p.line()
+check("IMAP: who begins with something else", r == "* BYE please try again speaking imap", r)
+p = Peer("127.7.0.4", SMTP)
+r = p.smtp("GET / HTTP/1.0")
+check("SMTP as well", r.startswith("500 5.5.2 please try again speaking smtp") and p.line() == "", r)
+
 log = open(top + "/../log").read()
 for want in (
     r"ev=limited .*remote=127\.0\.1\.1 service=smtp limit=connections-per-ip",
