@@ -32,7 +32,7 @@ stage() {
 
 # The counted tests themselves: their numbers go into the total.
 start=$(date +%s)
-timeout -k 10 1500 sh t/lib/check.sh >"$OUT/check.out" 2>&1
+timeout -k 10 1800 sh t/lib/check.sh >"$OUT/check.out" 2>&1
 last=$(tail -n 1 "$OUT/check.out")
 case $last in
 *passed,*failed,*skipped)
@@ -50,7 +50,7 @@ stage lint 600 sh t/lib/lint.sh
 stage clang 600 sh -c 'mkdir -p build-clang && cd build-clang &&
     { [ -f Makefile ] || ../configure -q CC=clang; } &&
     make -s -j'"$nproc"' all'
-stage sanitizers 1200 sh -c 'mkdir -p build-asan && cd build-asan &&
+stage sanitizers 1800 sh -c 'mkdir -p build-asan && cd build-asan &&
     { [ -f Makefile ] || ../configure -q --enable-sanitizers CFLAGS="-O1 -g"; } &&
     cd .. && BUILD=build-asan QUIRE_SANITIZED=1 sh t/lib/check.sh'
 stage steps 500 sh -c 'QUIRE_FULL=1 QUIRE_MODE=kill build/t/crash/store_steps |
