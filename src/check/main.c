@@ -5,7 +5,9 @@
  * name servers take up to a minute and messages are hostile; the resolver
  * has the cache. It reads no message itself. A child that dies is answered
  * for with 451, so is whoever has too many questions under way: who brings
- * mail keeps it. Beyond CHECK_MAX children questions wait in the channel.
+ * mail keeps it. An address, its neighbourhood and its network have their
+ * share at most, since who waits for a name server of his own keeps places
+ * that others need. Beyond CHECK_MAX children questions wait in the channel.
  *
  * resolv.conf and the public suffix list can only be read before
  * confinement, so after a reload of the configuration it ends, when its
@@ -20,20 +22,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "format/limit/limit.h"
 #include "profile.h"
 #include "system/daemon/daemon.h"
+#include "system/fs/fs.h"
 #include "system/log/log.h"
 #include "worker.h"
 
-#define CHECK_MAX	 256
-#define CHECK_MAX_CLIENT 32 /* of one address: the others have room */
-#define CHECK_TEXT	 48
+#define CHECK_MAX 256
+
+/* Of an address, its neighbourhood and its network: the others have room. */
+static const uint64_t max_client[LIMIT_CLASSES] = { 32, 64, 128 };
 
 struct child {
 	pid_t pid; /* 0: free */
 	uint32_t id;
 	int chan;
-	char remote[CHECK_TEXT];
+	struct limit_addr remote;
 };
 
 struct check {
@@ -43,6 +48,7 @@ struct check {
 	struct confine_filter narrow;
 	struct child children[CHECK_MAX];
 	unsigned n;
+	struct limit *clients; /* whose children they are */
 	int signals;
 	bool is_ending;
 	char recv_buf[IPC_MAX];
@@ -132,6 +138,7 @@ reap(struct check *k)
 				check_refuse(c->chan, c->id);
 			}
 			close(c->chan);
+			limit_drop(k->clients, &c->remote);
 			c->pid = 0;
 			k->n--;
 			break;
@@ -140,20 +147,16 @@ reap(struct check *k)
 
 /* A free place, unless this client has its share already. */
 static struct child *
-place_for(struct check *k, struct str remote)
+place_for(struct check *k, const struct limit_addr *remote)
 {
-	struct child *free_one = NULL;
-	unsigned i, same = 0;
+	unsigned i;
 
-	for (i = 0; i < CHECK_MAX; i++) {
-		struct child *c = &k->children[i];
-
-		if (c->pid == 0)
-			free_one = c;
-		else if (str_eq(str_from(c->remote), remote))
-			same++;
-	}
-	return same < CHECK_MAX_CLIENT ? free_one : NULL;
+	if (!limit_would(k->clients, remote, max_client, 0))
+		return NULL;
+	for (i = 0; i < CHECK_MAX; i++)
+		if (k->children[i].pid == 0)
+			return &k->children[i];
+	return NULL;
 }
 
 static void
@@ -177,15 +180,18 @@ question(struct check *k, int chan, struct ipc_msg *m)
 {
 	struct ipc_msg copy = *m; /* reading moves the cursor */
 	struct child *c;
+	struct limit_addr remote;
 	struct msg_check q;
 	pid_t pid = -1;
 
 	if (m->type < MSG_CHECK || m->type > MSG_CHECK_SPF ||
-	    !msg_unpack_check(&copy, &q)) {
+	    !msg_unpack_check(&copy, &q) ||
+	    !limit_addr_parse(&remote, q.remote)) {
 		LOG_ERROR("check.message", F_INT("type", m->type));
+		check_refuse(chan, m->id);
 		return;
 	}
-	c = place_for(k, q.remote);
+	c = place_for(k, &remote);
 	if (c != NULL && (pid = fork()) == 0)
 		work(k, chan, m);
 	if (c == NULL || pid == -1) {
@@ -197,7 +203,8 @@ question(struct check *k, int chan, struct ipc_msg *m)
 	c->pid = pid;
 	c->id = m->id;
 	c->chan = dup(chan);
-	(void)str_copy(q.remote, c->remote, sizeof(c->remote));
+	c->remote = remote;
+	limit_add(k->clients, &remote, 0);
 	k->n++;
 }
 
@@ -274,12 +281,15 @@ int
 main(void)
 {
 	struct check *k = calloc(1, sizeof(*k));
+	uint64_t seed;
 	struct err e;
 
 	if (k == NULL)
 		return 71;
 	daemon_init(&k->d, "quire-check");
 	configure(k);
+	fs_random(&seed, sizeof(seed));
+	k->clients = limit_new(0, LIMIT_CLASSES * CHECK_MAX, seed);
 	k->signals = open_signals();
 	if (k->signals == -1 || confine_compile(&k->narrow, &check_profile,
 				    &check_child_profile, &e) == -1) {

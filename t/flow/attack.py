@@ -380,6 +380,28 @@ class Attack:
                     break
             rounds += 1
 
+    def ask_in_vain(self):
+        """300 addresses of a network, each with a question nobody answers:
+        more than quire-check has places, and than a network may have."""
+        peers = [Peer("127.5.%d.%d" % (i // 100, 1 + i % 100)) for i in range(300)]
+        for p in peers:
+            p.ask(b"EHLO x")
+        while self.goes_on():
+            start = time.monotonic()
+            out = b""
+            for p in peers:
+                p.s.sendall(b"MAIL FROM:<a@never.evil.test>\r\n")
+            for p in peers:
+                out = p.reply()
+                if not out.startswith(b"451"):
+                    break
+            took = time.monotonic() - start
+            self.note("300 questions never answered", out, took, out.startswith(b"451") and took < IN_TIME_S)
+            if not out:
+                break
+        for p in peers:
+            p.close()
+
     def crowd(self):
         """Slow clients: half of them in a command, half in a message."""
         peers = []
@@ -408,7 +430,7 @@ class Attack:
 
     def run(self, ready):
         peers = self.crowd()
-        jobs = [(self.smuggle,), (self.forms,), (self.drip, peers)]
+        jobs = [(self.smuggle,), (self.forms,), (self.ask_in_vain,), (self.drip, peers)]
         # two addresses have their share of quire-check's places at most
         jobs += [(self.lies, "127.4.0.%d" % (1 + i % 2), LIES[i::8]) for i in range(8)]
         threads = [threading.Thread(target=j[0], args=j[1:]) for j in jobs]
