@@ -285,7 +285,7 @@ def many_signatures(count, algorithm=b"rsa-sha256"):
 
 
 ENDS = (b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\r.\n", b"\n.\r", b"\r\r\n.\n", b"\r\n.\r\r\n", b"\r\n\0.\r\n", b"\r\n.\0\r\n", b"\r\n. \r\n")
-INNER = b"MAIL FROM:<smuggled@x.test>\r\nRCPT TO:<" + RCPT + b">\r\nDATA\r\nSubject: smuggled\r\n\r\nx"
+INNER = b"MAIL FROM:<smuggled@good.test>\r\nRCPT TO:<" + RCPT + b">\r\nDATA\r\nSubject: smuggled\r\n\r\nx"
 X = b"From: a@x.test\r\n"
 FORMS = {
     "100,000 fields": X + b"X: y\r\n" * 100000 + b"\r\nx",
