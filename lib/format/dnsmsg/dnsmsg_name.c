@@ -111,7 +111,19 @@ undotted(struct str name)
 bool
 dns_name_eq(struct str a, struct str b)
 {
-	return str_eq_nocase(undotted(a), undotted(b));
+	unsigned char wa[DNS_MAX_NAME], wb[DNS_MAX_NAME];
+	size_t na, nb;
+
+	a = undotted(a);
+	b = undotted(b);
+	if (str_eq_nocase(a, b))
+		return true;
+	/* only escapes can write one name in two ways: "a b", "a\032b" */
+	if (!str_has(a, '\\') && !str_has(b, '\\'))
+		return false;
+	return encode(a, wa, &na) && encode(b, wb, &nb) &&
+	       str_eq_nocase(str_make((const char *)wa, na),
+		   str_make((const char *)wb, nb));
 }
 
 bool

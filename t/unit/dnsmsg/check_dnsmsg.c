@@ -320,6 +320,16 @@ START_TEST(within_table)
 }
 END_TEST
 
+/* as the client wrote it, as the answer is read */
+START_TEST(escapes_are_equal)
+{
+	ck_assert(dns_name_eq(STR("a b.Test"), STR("A\\032b.test.")));
+	ck_assert(dns_name_eq(STR("a\\.b.test"), STR("a\\046b.test")));
+	ck_assert(!dns_name_eq(STR("a\\.b.test"), STR("a.b.test")));
+	ck_assert(!dns_name_eq(STR("a\\300.test"), STR("a\\301.test")));
+}
+END_TEST
+
 /* libraries.md: c-ares cuts 11 octets off a query */
 START_TEST(query_ends_in_opt)
 {
@@ -377,6 +387,7 @@ main(void)
 	tcase_add_loop_test(t, refused_table, 0, N(refused));
 	tcase_add_loop_test(t, name_table, 0, N(names));
 	tcase_add_loop_test(t, within_table, 0, N(withins));
+	tcase_add_test(t, escapes_are_equal);
 	tcase_add_test(t, query_ends_in_opt);
 	tcase_add_test(t, reverse_names);
 	tcase_add_test(t, many_pointers);
