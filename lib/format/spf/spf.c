@@ -239,6 +239,8 @@ match_mx(struct spf *s, struct str domain, const struct spf_cidr *cidr)
 	if (an->n > SPF_MAX_ADDRESSES)
 		return problem(s, MATCH_PERMERROR, "too many MX records");
 	for (i = 0; i < an->n; i++) {
+		if (str_eq(an->v[i].mx.exchange, STR("."))) /* RFC 7505, 3 */
+			continue;
 		m = match_host(s, an->v[i].mx.exchange, cidr);
 		if (m != NO_MATCH)
 			return m;
