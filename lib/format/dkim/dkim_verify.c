@@ -22,6 +22,7 @@ struct dkim_verify {
 	struct checking *v[DKIM_MAX_SIGNATURES];
 	struct dkim_result result[DKIM_MAX_SIGNATURES];
 	size_t n, n_skipped;
+	bool is_tls_report;
 };
 
 static bool
@@ -88,6 +89,8 @@ dkim_verify_begin(
 	v->options = *options;
 	v->body = dkim_body_new();
 	while (mime_field_next(&rest, &f)) {
+		if (str_eq_nocase(str_trim(f.name), STR("TLS-Report-Domain")))
+			v->is_tls_report = true; /* RFC 8460, 5.3 */
 		if (!str_eq_nocase(str_trim(f.name), STR("DKIM-Signature")))
 			continue;
 		if (v->n == DKIM_MAX_SIGNATURES)
@@ -135,7 +138,8 @@ find_key(struct dkim_verify *v, struct checking *c, struct dkim_result *r,
 
 /* RFC 6376, 6.1.2 */
 static bool
-check_key(struct checking *c, struct dkim_result *r)
+check_key(
+    const struct dkim_verify *v, struct checking *c, struct dkim_result *r)
 {
 	size_t at = str_find(c->sig.auid, '@');
 
@@ -143,7 +147,8 @@ check_key(struct checking *c, struct dkim_result *r)
 		return settle(r, DKIM_PERMERROR, "key is revoked");
 	if (!c->key.allows_sha256)
 		return settle(r, DKIM_PERMERROR, "key is not for SHA-256");
-	if (!c->key.allows_email && !c->key.allows_tlsrpt)
+	/* RFC 8460, 3: such a key is for reports alone */
+	if (!c->key.allows_email && !(c->key.allows_tlsrpt && v->is_tls_report))
 		return settle(r, DKIM_PERMERROR, "key is not for mail");
 	while (str_has(str_sub(c->sig.auid, at + 1, c->sig.auid.n), '@'))
 		at += 1 + str_find(
@@ -172,7 +177,7 @@ dkim_verify_answer(struct dkim_verify *v, size_t i, const struct dns_answer *an)
 		settle(r, DKIM_PERMERROR, "no key record");
 	else if (find_key(v, c, r, an)) {
 		r->key = &c->key;
-		c->is_answered = check_key(c, r);
+		c->is_answered = check_key(v, c, r);
 	}
 }
 

@@ -146,6 +146,7 @@ static const struct {
 	{ "3.6.1", "v=DKIM1; h=sha1; p=AAAA", "key is not for SHA-256", DNS_OK, DKIM_PERMERROR },
 	{ "3.6.1", "v=DKIM1; h=sha1 : sha256; p=AAAA", NULL, DNS_OK, DKIM_FAIL },
 	{ "3.6.1", "v=DKIM1; s=other; p=AAAA", "key is not for mail", DNS_OK, DKIM_PERMERROR },
+	{ "8460, 3", "v=DKIM1; s=tlsrpt; p=AAAA", "key is not for mail", DNS_OK, DKIM_PERMERROR },
 	{ "3.6.1", "v=DKIM1; s=other:email; p=AAAA", NULL, DNS_OK, DKIM_FAIL },
 	{ "3.6.1", "v=DKIM1; t=y:s; p=AAAA", "i= is not d=, as the key asks", DNS_OK, DKIM_PERMERROR },
 	{ "3.6.1", "v=DKIM1", "key record without key", DNS_OK, DKIM_PERMERROR },
@@ -325,6 +326,19 @@ START_TEST(key_table)
 	if (keys[_i].why != NULL)
 		ck_assert_str_eq(r.why, keys[_i].why);
 	ck_assert(r.is_secure);
+}
+END_TEST
+
+/* RFC 8460, 3: a key for reports is good for a report */
+START_TEST(report_key)
+{
+	struct dkim_result r;
+
+	buf_puts(&out,
+	    "DKIM-Signature: " GOOD "\r\nFrom: a\r\nTLS-Report-Domain: b.test"
+	    "\r\n\r\nbody\r\n");
+	r = verify(buf_str(&out), "v=DKIM1; s=tlsrpt; p=AAAA", DNS_OK, 5, 0);
+	ck_assert_str_eq(r.why, "body hash does not match");
 }
 END_TEST
 
@@ -541,6 +555,7 @@ main(void)
 	tcase_add_test(t, altered);
 	tcase_add_loop_test(t, signature_table, 0, N(signatures));
 	tcase_add_loop_test(t, key_table, 0, N(keys));
+	tcase_add_test(t, report_key);
 	tcase_add_loop_test(t, body_table, 0, N(bodies));
 	tcase_add_loop_test(t, field_table, 0, N(fields));
 	tcase_add_loop_test(t, round_trip, 0, 8);
