@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks servers to test against into build/peers: downloaded as Debian
 # packages, never installed. Prints the directory.
-#   sh t/lib/peers.sh dovecot | courier | knot | unbound
+#   sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim
 set -eu
 cd "$(dirname "$0")/../.."
 DIR=${PEERS:-$PWD/build/peers}
@@ -43,8 +43,11 @@ unbound)
 	    libpython3.11 libpython3.11-minimal libpython3.11-stdlib \
 	    libexpat1 libsystemd0
 	;;
+opendkim)
+	fetch libopendkim11 libbsd0 libdb5.3
+	;;
 *)
-	echo "usage: sh t/lib/peers.sh dovecot | courier | knot | unbound" >&2
+	echo "usage: sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim" >&2
 	exit 64
 	;;
 esac
