@@ -1,6 +1,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/date.h"
 #include "base/xalloc.h"
@@ -196,6 +197,59 @@ enter(struct imapd *f, const struct daemon_listener *l, int fd,
 		    "later\r\n");
 }
 
+/* What the header's callback has to know. */
+struct passed {
+	struct imapd *front;
+	const struct daemon_listener *listener;
+};
+
+static void
+passed_on(void *user, int fd, const char *remote, const struct proxy_header *h,
+    const char *why)
+{
+	struct passed p = *(struct passed *)user;
+
+	free(user);
+	if (fd == -1)
+		LOG_INFO("proxy.refused", F_CSTR("remote", remote),
+		    F_CSTR("why", why));
+	else if (p.front->stopping)
+		close(fd);
+	else if (h->is_local)
+		enter(p.front, p.listener, fd, remote);
+	else
+		enter(p.front, p.listener, fd, h->source);
+}
+
+static void
+receive(struct imapd *f, const struct daemon_listener *l, int fd,
+    const char *remote)
+{
+	const struct config_listener *c =
+	    config_listener(f->config, str_from(l->name));
+	struct passed *p;
+
+	if (c == NULL || !c->has_proxy) {
+		enter(f, l, fd, remote);
+		return;
+	}
+	if (!proxied_is_trusted(c, remote)) {
+		LOG_INFO("proxy.refused", F_CSTR("remote", remote),
+		    F_CSTR("why", "not in proxy-from"));
+		close(fd);
+		return;
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->front = f;
+	p->listener = l;
+	if (!proxied_start(
+		f->loop, fd, remote, f->timeouts.handshake_ms, passed_on, p)) {
+		LOG_WARN("proxy.refused", F_CSTR("remote", remote),
+		    F_CSTR("why", "too many wait for their header"));
+		free(p);
+	}
+}
+
 void
 client_accept(struct imapd *f, const struct daemon_listener *l)
 {
@@ -203,5 +257,5 @@ client_accept(struct imapd *f, const struct daemon_listener *l)
 	int rounds = ACCEPT_BURST, fd;
 
 	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1)
-		enter(f, l, fd, remote);
+		receive(f, l, fd, remote);
 }

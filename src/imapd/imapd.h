@@ -16,6 +16,7 @@
 #include "format/imap/reader.h"
 #include "service/config/config.h"
 #include "service/door/door.h"
+#include "service/door/proxied.h"
 #include "system/daemon/daemon.h"
 #include "system/io/accept.h"
 #include "system/io/cid.h"

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/date.h"
 #include "base/xalloc.h"
 #include "smtpd.h"
 #include "system/log/log.h"
@@ -469,9 +468,9 @@ new_session(struct client *cl)
 	return smtp_session_new(&cl->options);
 }
 
-static void
-start(struct smtpd *f, const struct daemon_listener *l, int fd,
-    const char *remote, const struct limit_addr *counted)
+void
+client_start(struct smtpd *f, const struct daemon_listener *l, int fd,
+    const char *remote, const char *local, const struct limit_addr *counted)
 {
 	struct client *cl = xcalloc(1, sizeof(*cl));
 
@@ -485,7 +484,10 @@ start(struct smtpd *f, const struct daemon_listener *l, int fd,
 		cl->addr = *counted;
 		cl->is_counted = true;
 	}
-	accept_local_address(fd, cl->local);
+	if (local != NULL)
+		str_copy(str_from(local), cl->local, sizeof(cl->local));
+	else
+		accept_local_address(fd, cl->local);
 	cid_make(buf_str(&f->d.cid_key), cl->number, cl->cid);
 	cl->id = idtable_put(&f->clients, cl);
 	init_timers(cl);
@@ -503,51 +505,4 @@ start(struct smtpd *f, const struct daemon_listener *l, int fd,
 	}
 	smtp_session_greet(cl->session);
 	client_run(cl);
-}
-
-static void
-refuse(const struct daemon_listener *l, int fd, const char *remote,
-    const char *setting, const char *line)
-{
-	LOG_INFO("limited", F_CSTR("remote", remote),
-	    F_CSTR("service", service_names[l->service]),
-	    F_CSTR("limit", setting));
-	accept_refuse(fd, line);
-}
-
-/* One more connection, if all limits allow it. */
-static void
-enter(struct smtpd *f, const struct daemon_listener *l, int fd,
-    const char *remote)
-{
-	const struct config_limits *max = &f->config->limits;
-	enum door_verdict v;
-	struct limit_addr a;
-
-	if (f->clients.live >= max->connections) {
-		refuse(l, fd, remote, "connections",
-		    "421 4.3.2 too many connections, try again later\r\n");
-		return;
-	}
-	if (l->no_limits || !limit_addr_parse(&a, str_from(remote))) {
-		start(f, l, fd, remote, NULL);
-		return;
-	}
-	v = door_enter(&f->door, max, &a, date_now());
-	if (v == DOOR_OPEN)
-		start(f, l, fd, remote, &a);
-	else
-		refuse(l, fd, remote, door_settings[v],
-		    "421 4.7.0 too many connections from your network, try "
-		    "again later\r\n");
-}
-
-void
-client_accept(struct smtpd *f, const struct daemon_listener *l)
-{
-	char remote[ADDR_TEXT];
-	int rounds = ACCEPT_BURST, fd;
-
-	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1)
-		enter(f, l, fd, remote);
 }

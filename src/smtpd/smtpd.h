@@ -13,6 +13,7 @@
 #include "base/idtable.h"
 #include "service/config/config.h"
 #include "service/door/door.h"
+#include "service/door/proxied.h"
 #include "session.h"
 #include "system/daemon/daemon.h"
 #include "system/io/accept.h"
@@ -144,8 +145,12 @@ struct smtpd {
 	char recv_buf[IPC_MAX];
 };
 
-/* client.c */
+/* enter.c */
 void client_accept(struct smtpd *, const struct daemon_listener *);
+
+/* client.c; local: as a proxy says, or NULL; counted: by the door, or NULL */
+void client_start(struct smtpd *, const struct daemon_listener *, int fd,
+    const char *remote, const char *local, const struct limit_addr *counted);
 void client_run(struct client *); /* go on after an answer */
 void client_rcpt(struct client *);
 /* Whose mailbox is it? */

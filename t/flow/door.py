@@ -4,7 +4,7 @@ addresses of 127/8, with limits that the reloads in between change.
 
 door.py DIR SMTP SUBMISSION IMAP FREE-SMTP
 """
-import base64, os, re, socket, subprocess, sys, time
+import base64, os, re, socket, ssl, struct, subprocess, sys, time
 
 top = sys.argv[1]
 SMTP, SUBMISSION, IMAP, FREE = map(int, sys.argv[2:6])
@@ -19,11 +19,14 @@ def check(name, good, got=""):
     sys.stdout.flush()
 
 class Peer:
-    def __init__(self, ip, port):
+    def __init__(self, ip, port, header=b"", tls=None):
         self.s = socket.socket()
         self.s.settimeout(20)
         self.s.bind((ip, 0))
         self.s.connect(("127.0.0.1", port))
+        self.s.sendall(header)
+        if tls:
+            self.s = tls.wrap_socket(self.s)
         self.f = self.s.makefile("rb")
         self.hello = self.line()
     def line(self):
@@ -257,6 +260,53 @@ p = Peer("127.7.0.4", SMTP)
 r = p.smtp("GET / HTTP/1.0")
 check("SMTP as well", r.startswith("500 5.5.2 please try again speaking smtp") and p.line() == "", r)
 
+# ---- behind a proxy
+def v2(client, family=0x11, tlv=b""):
+    body = socket.inet_pton(socket.AF_INET, client) + bytes([192, 0, 2, 25]) + struct.pack(">HH", 4711, 25) + tlv
+    return b"\r\n\r\n\0\r\nQUIT\n\x21" + bytes([family]) + struct.pack(">H", len(body)) + body
+
+def hello(ip, port, header, tls=None):
+    try:
+        p = Peer(ip, port, header, tls)
+        r = p.hello
+        p.close()
+    except OSError as e:
+        r = "" if not tls else repr(e)
+    return r
+
+limits(OFF + "failed-logins-minute 2 0 0\ntls-handshake 2s")
+fresh_minute(25)
+BEHIND = FREE + 1
+v1 = b"PROXY TCP4 198.51.100.7 192.0.2.25 4711 25\r\n"
+r = hello("127.9.0.1", BEHIND, v1)
+check("version 1 of a trusted proxy", r.startswith("220 "), r)
+r = hello("127.9.0.1", BEHIND, v2("198.51.100.8", tlv=b"\4\0\3abc"))
+check("version 2 with TLVs", r.startswith("220 "), r)
+context = ssl.create_default_context()
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+r = hello("127.9.0.1", BEHIND + 1, v2("198.51.100.9"), context)
+check("TLS follows the header", r.startswith("220 "), r)
+r = hello("127.9.1.1", BEHIND, v1)
+check("a proxy that is not trusted is closed", r == "", r)
+r = hello("127.9.0.1", BEHIND, b"EHLO x.example\r\nMAIL FROM:<>\r\n")
+check("so is one that begins with something else", r == "", r)
+t = time.time()
+r = hello("127.9.0.1", BEHIND, v1[:20])
+check("and one whose header does not end", r == "" and 1.5 < time.time() - t < 4, (r, time.time() - t))
+def behind(client):
+    p = Peer("127.9.0.1", BEHIND + 2, b"PROXY TCP4 %s 192.0.2.25 4711 143\r\n" % client.encode())
+    r = p.imap("LOGIN quire@localhost bad")
+    p.close()
+    return r
+r = [behind("203.0.113.5")[:8] for i in range(3)] + [behind("203.0.113.6")[:8]]
+check("limits are those of the client, not of the proxy", r == ["a NO [AU"] * 2 + ["a NO [LI", "a NO [AU"], r)
+p = Peer("127.9.0.1", BEHIND, v1)
+for text in ("EHLO x.example", "MAIL FROM:<a@b.example>", "RCPT TO:<quire@localhost>", "DATA"):
+    r = p.smtp(text)
+r = p.smtp("Subject: proxied\r\n\r\nbody\r\n.")
+check("mail through the proxy", r.startswith("250 "), r)
+
 log = open(top + "/../log").read()
 for want in (
     r"ev=limited .*remote=127\.0\.1\.1 service=smtp limit=connections-per-ip",
@@ -264,6 +314,11 @@ for want in (
     r"ev=limited .*remote=127\.1\.0\.1 service=smtp limit=connection-rate",
     r"ev=login\.failed .*remote=127\.3\.0\.1 .*counted=1",
     r"ev=login\.failed .*remote=127\.6\.0\.1 .*counted=0",
+    r"ev=connect .*remote=198\.51\.100\.7 service=smtp",
+    r"ev=connect .*remote=198\.51\.100\.9 service=submissions",
+    r"ev=proxy\.refused .*remote=127\.9\.1\.1 why=\"not in proxy-from\"",
+    r"ev=proxy\.refused .*remote=127\.9\.0\.1 why=\"not a proxy header\"",
+    r"ev=login\.failed .*remote=203\.0\.113\.5",
     r"ev=login\.limited .*remote=127\.3\.0\.1 service=smtp",
 ):
     check("log: " + want, re.search(want, log) is not None)

@@ -18,6 +18,15 @@ listener strict {
 	imap $IMAP
 	plain-login yes
 }
+listener behind {
+	address 127.0.0.1
+	smtp $((2 + P))
+	submissions $((3 + P))
+	imap $((4 + P))
+	plain-login yes
+	proxy yes
+	proxy-from 127.9.0.0/24
+}
 listener free {
 	address 127.0.0.1
 	smtp $FREE
@@ -35,6 +44,9 @@ while read -r line; do
 	*) diag "$line" ;;
 	esac
 done <"$T/py"
+like "Received names the client" \
+    "$(cat "$MD"/new/* "$MD"/cur/* 2>/dev/null | tr -d '\n')" \
+    'Received: from x\.example \(.*198\.51\.100\.7'
 ok "the script ran to its end" grep -q 'the script is at its end' "$T/py"
 flow_stop
 done_testing

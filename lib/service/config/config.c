@@ -192,6 +192,17 @@ config_parse(struct str snapshot, struct conf_errors *errors)
 	return finish(c, errors);
 }
 
+const struct config_listener *
+config_listener(const struct config *c, struct str name)
+{
+	size_t i;
+
+	for (i = 0; i < c->nlisteners; i++)
+		if (str_eq(c->listeners[i].name, name))
+			return &c->listeners[i];
+	return NULL;
+}
+
 const struct config_account *
 config_account(const struct config *c, struct str name)
 {

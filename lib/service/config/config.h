@@ -24,6 +24,8 @@ struct config_listener {
 	struct conf_list addresses;
 	uint64_t ports[SERVICES]; /* 0: not offered */
 	bool plain_login, no_limits;
+	bool has_proxy;		     /* PROXY protocol first */
+	struct conf_list proxy_from; /* from these networks only */
 	struct conf_pos pos;
 };
 
@@ -119,6 +121,9 @@ struct config *config_parse(struct str snapshot, struct conf_errors *errors);
 void config_free(struct config **);
 void config_print(struct buf *, const struct config *);
 
+/* NULL: there is none of that name (any more) */
+const struct config_listener *
+config_listener(const struct config *, struct str name);
 const struct config_account *
 config_account(const struct config *, struct str name);
 const struct config_domain *

@@ -53,6 +53,8 @@ put_listener(struct buf *b, const struct config_listener *l)
 			put_uint(b, 1, service_names[i], l->ports[i], "");
 	put_bool(b, 1, "plain-login", l->plain_login);
 	put_bool(b, 1, "no-limits", l->no_limits);
+	put_bool(b, 1, "proxy", l->has_proxy);
+	put_list(b, 1, "proxy-from", &l->proxy_from);
 	buf_puts(b, "}\n");
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/cur.h"
 #include "format/addr/addr.h"
+#include "format/proxy/proxy.h"
 #include "service/config/config_int.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
@@ -82,6 +83,8 @@ static const struct conf_row listener_rows[] = {
 	{ "imaps",	  CONF_PORT, S(ports[SERVICE_IMAPS]) },
 	{ "plain-login",  CONF_BOOL, S(plain_login) },
 	{ "no-limits",	  CONF_BOOL, S(no_limits) },
+	{ "proxy",	  CONF_BOOL, S(has_proxy) },
+	{ "proxy-from",	  CONF_LIST, S(proxy_from) },
 };
 
 #define D(f) offsetof(struct config_domain, f)
@@ -183,6 +186,24 @@ users_block(struct arena *a, void *out, const struct conf_node *n,
 }
 
 static void
+check_proxy(const struct config_listener *l, struct conf_errors *e)
+{
+	struct proxy_net net;
+	size_t i;
+
+	for (i = 0; i < l->proxy_from.n; i++)
+		if (!proxy_net_parse(&net, l->proxy_from.v[i]))
+			conf_error(e, &l->pos,
+			    "'%.*s' is not a network, give IP or IP/BITS",
+			    STR_ARG(l->proxy_from.v[i]));
+	if (l->has_proxy != (l->proxy_from.n > 0))
+		conf_error(e, &l->pos,
+		    "listener '%.*s': 'proxy yes' and 'proxy-from NETWORK ...' "
+		    "go together",
+		    STR_ARG(l->name));
+}
+
+static void
 listener_block(struct arena *a, void *out, const struct conf_node *n,
     struct conf_errors *e)
 {
@@ -214,6 +235,7 @@ listener_block(struct arena *a, void *out, const struct conf_node *n,
 		conf_error(e, &n->pos,
 		    "listener '%.*s' has no address, give 'address IP ...'",
 		    STR_ARG(l->name));
+	check_proxy(l, e);
 }
 
 static struct str

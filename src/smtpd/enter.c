@@ -1,0 +1,112 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/date.h"
+#include "base/xalloc.h"
+#include "smtpd.h"
+#include "system/log/log.h"
+
+/*
+ * From accept() to a client: listener --> [header of a proxy] --> limits -->
+ * client_start().
+ */
+
+static void
+refuse(const struct daemon_listener *l, int fd, const char *remote,
+    const char *setting, const char *line)
+{
+	LOG_INFO("limited", F_CSTR("remote", remote),
+	    F_CSTR("service", service_names[l->service]),
+	    F_CSTR("limit", setting));
+	accept_refuse(fd, line);
+}
+
+/* One more connection, if all limits allow it; local: as a proxy says. */
+static void
+enter(struct smtpd *f, const struct daemon_listener *l, int fd,
+    const char *remote, const char *local)
+{
+	const struct config_limits *max = &f->config->limits;
+	enum door_verdict v;
+	struct limit_addr a;
+
+	if (f->clients.live >= max->connections) {
+		refuse(l, fd, remote, "connections",
+		    "421 4.3.2 too many connections, try again later\r\n");
+		return;
+	}
+	if (l->no_limits || !limit_addr_parse(&a, str_from(remote))) {
+		client_start(f, l, fd, remote, local, NULL);
+		return;
+	}
+	v = door_enter(&f->door, max, &a, date_now());
+	if (v == DOOR_OPEN)
+		client_start(f, l, fd, remote, local, &a);
+	else
+		refuse(l, fd, remote, door_settings[v],
+		    "421 4.7.0 too many connections from your network, try "
+		    "again later\r\n");
+}
+
+/* What the header's callback has to know. */
+struct passed {
+	struct smtpd *front;
+	const struct daemon_listener *listener;
+};
+
+static void
+passed_on(void *user, int fd, const char *remote, const struct proxy_header *h,
+    const char *why)
+{
+	struct passed p = *(struct passed *)user;
+
+	free(user);
+	if (fd == -1)
+		LOG_INFO("proxy.refused", F_CSTR("remote", remote),
+		    F_CSTR("why", why));
+	else if (p.front->stopping)
+		close(fd);
+	else if (h->is_local)
+		enter(p.front, p.listener, fd, remote, NULL);
+	else
+		enter(p.front, p.listener, fd, h->source, h->destination);
+}
+
+static void
+receive(struct smtpd *f, const struct daemon_listener *l, int fd,
+    const char *remote)
+{
+	const struct config_listener *c =
+	    config_listener(f->config, str_from(l->name));
+	struct passed *p;
+
+	if (c == NULL || !c->has_proxy) {
+		enter(f, l, fd, remote, NULL);
+		return;
+	}
+	if (!proxied_is_trusted(c, remote)) {
+		LOG_INFO("proxy.refused", F_CSTR("remote", remote),
+		    F_CSTR("why", "not in proxy-from"));
+		close(fd);
+		return;
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->front = f;
+	p->listener = l;
+	if (!proxied_start(
+		f->loop, fd, remote, f->timeouts.handshake_ms, passed_on, p)) {
+		LOG_WARN("proxy.refused", F_CSTR("remote", remote),
+		    F_CSTR("why", "too many wait for their header"));
+		free(p);
+	}
+}
+
+void
+client_accept(struct smtpd *f, const struct daemon_listener *l)
+{
+	char remote[ADDR_TEXT];
+	int rounds = ACCEPT_BURST, fd;
+
+	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1)
+		receive(f, l, fd, remote);
+}
