@@ -7,16 +7,24 @@ cd "$(dirname "$0")/../.."
 DIR=${PEERS:-$PWD/build/peers}
 mkdir -p "$DIR/debs"
 
+# another apt may be at work: its lock is waited for
+download() {
+	for i in 1 2 3 4 5; do
+		(cd "$DIR/debs" && apt-get download -qq "$1" >/dev/null 2>&1) &&
+		    return
+		apt-get update -qq || sleep 5
+	done
+	echo "cannot download $1 (try $i)" >&2
+	return 1
+}
+
 # fetch PACKAGE.. : with those of their dependencies the machine has not
 fetch() {
 	for p in "$@"; do
 		[ -e "$DIR/.have-$p" ] && continue
 		dpkg-query -W -f '${Status}' "$p" 2>/dev/null |
 		    grep -q 'ok installed' && [ "${p#lib}" != "$p" ] && continue
-		(cd "$DIR/debs" && apt-get download -qq "$p" >/dev/null 2>&1) || {
-			apt-get update -qq
-			(cd "$DIR/debs" && apt-get download -qq "$p" >/dev/null)
-		}
+		download "$p"
 		dpkg -x "$DIR/debs/${p}"_*.deb "$DIR"
 		: >"$DIR/.have-$p"
 	done
