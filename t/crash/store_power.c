@@ -52,6 +52,8 @@ die(const char *what)
 }
 
 /* A command that must succeed. */
+static void run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 static void
 run(const char *fmt, ...)
 {
