@@ -517,14 +517,19 @@ check_box(struct account *a, int box, struct model *out)
 	struct mailbox *m;
 	struct message msg;
 	struct counters c;
+	static char text_bad[400];
 	const char *bad = NULL;
+	struct err e = { 0 };
 	uint32_t i;
 	int pass, text;
 
 	for (pass = 0; pass < 2 && bad == NULL; pass++) {
 		if (account_open_mailbox(
-			a, str_from(boxes[box]), false, &m, NULL) != ACCOUNT_OK)
-			return "cannot open mailbox";
+			a, str_from(boxes[box]), false, &m, &e) != ACCOUNT_OK) {
+			snprintf(text_bad, sizeof(text_bad),
+			    "cannot open %s: %s", boxes[box], e.text);
+			return text_bad;
+		}
 		sync_box(m);
 		sync_box(m);
 		view_recount(&m->v, &c);

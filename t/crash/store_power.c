@@ -1,7 +1,9 @@
 /*
  * store_power - the power cut after every system call that changes the disk.
  *
- *	store_power DIR FSTYPE [STRIDE [skip=CALL]]
+ *	store_power DIR FSTYPE [STRIDE [skip=CALL]]	every STRIDE-th step
+ *	store_power DIR FSTYPE from=STEP		from that one on, and
+ *each
  *
  * The scenario (scenario.h) plays on a file system in a file. At step n its
  * process ends, the file is copied as it is at that moment - what the file
@@ -139,13 +141,16 @@ play_to(long n)
 int
 main(int argc, char **argv)
 {
-	long stride = argc > 3 ? strtol(argv[3], NULL, 10) : 1, n, tried = 0;
-	long wrong = 0;
+	long stride = 1, first = 1, n, tried = 0, wrong = 0;
 	const char *bad;
 	bool done = false;
 	int rootfd;
 
-	if (argc < 3 || stride < 1)
+	if (argc > 3 && strncmp(argv[3], "from=", 5) == 0)
+		first = strtol(argv[3] + 5, NULL, 10);
+	else if (argc > 3)
+		stride = strtol(argv[3], NULL, 10);
+	if (argc < 3 || stride < 1 || first < 1)
 		return 64;
 	dir = argv[1];
 	type = argv[2];
@@ -154,7 +159,7 @@ main(int argc, char **argv)
 	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	make_pristine();
-	for (n = 1; !done; n += stride, tried++) {
+	for (n = first; !done; n += stride, tried++) {
 		play_to(n);
 		done = sh->steps < n;
 		rootfd = mount_image("cut");

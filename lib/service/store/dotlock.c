@@ -5,7 +5,10 @@
  *    waits can tell that its holder died.
  * 2. A holder touches it every DOTLOCK_TOUCH_MS; one not touched for
  *    DOTLOCK_STALE seconds is nobody's.
- * 3. Nobody waits for one while holding byte 0 (doc/format-store.md, Locks).
+ * 3. Nobody syncs one: a power cut can leave its name without its text. Older
+ *    than this boot and without a text, or with one of this host's, it is
+ *    nobody's too.
+ * 4. Nobody waits for one while holding byte 0 (doc/format-store.md, Locks).
  */
 #include "service/store/store_int.h"
 
@@ -24,9 +27,24 @@
 #define DOTLOCK_POLL_MS	 10
 #define HOST_MAX	 256
 
+/* Was it last touched before this machine started? */
+static bool
+is_of_other_boot(const struct stat *st)
+{
+	struct timespec now, up;
+	int64_t booted;
+
+	if (store_boot != 0)
+		return true;
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	booted = now.tv_sec - up.tv_sec - (now.tv_nsec < up.tv_nsec);
+	return st->st_mtim.tv_sec < booted;
+}
+
 /* Was it made here by a process that is no more? */
 static bool
-is_orphan(int dirfd, const char *name)
+is_orphan(int dirfd, const char *name, const struct stat *st)
 {
 	char host[HOST_MAX] = "";
 	struct str text, pid;
@@ -39,9 +57,13 @@ is_orphan(int dirfd, const char *name)
 	if (fs_read_file(dirfd, name, &b, NULL) == 0) {
 		text = str_trim(buf_str(&b));
 		str_cut(&text, ':', &pid);
-		dead = str_uint(pid, INT32_MAX, &n) && n > 0 &&
-		       str_eq(text, str_from(host)) &&
-		       kill((pid_t)n, 0) == -1 && errno == ESRCH;
+		if (str_eq(text, str_from(host)))
+			dead = is_of_other_boot(st) ||
+			       (str_uint(pid, INT32_MAX, &n) && n > 0 &&
+				   kill((pid_t)n, 0) == -1 && errno == ESRCH);
+		else
+			dead = (text.n == 0 || text.p[0] == '\0') &&
+			       is_of_other_boot(st);
 	}
 	buf_release(&b);
 	return dead;
@@ -63,7 +85,7 @@ remove_stale(int dirfd, const char *name)
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return;
 	if (date_now() - st.st_mtim.tv_sec <= DOTLOCK_STALE &&
-	    !is_orphan(dirfd, name))
+	    !is_orphan(dirfd, name, &st))
 		return;
 	if (fstatat(dirfd, name, &again, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    same_file(&st, &again) && stat_mtime(&st) == stat_mtime(&again))

@@ -196,6 +196,29 @@ START_TEST(not_waited_for)
 }
 END_TEST
 
+/* A lock whose text went with a power cut; one that is being made has none
+ * yet. */
+START_TEST(lock_of_other_boot)
+{
+	struct dotlock l;
+	struct err e = { 0 };
+
+	t_sh(": >x.lock");
+	ck_assert_int_eq(dotlock_take(&l, AT_FDCWD, "x.lock", 0, &e), -1);
+	store_boot = 12345;
+	ck_assert_int_eq(dotlock_take(&l, AT_FDCWD, "x.lock", 0, &e), 0);
+	dotlock_drop(&l);
+	t_sh("printf 1:%s \"$(uname -n)\" >x.lock");
+	ck_assert_int_eq(dotlock_take(&l, AT_FDCWD, "x.lock", 0, &e), 0);
+	dotlock_drop(&l);
+	/* another machine did not start anew with this one */
+	t_sh("echo 1:elsewhere >x.lock");
+	ck_assert_int_eq(dotlock_take(&l, AT_FDCWD, "x.lock", 0, &e), -1);
+	store_boot = 0;
+	t_sh("rm x.lock");
+}
+END_TEST
+
 /* A write that fails leaves no half line. */
 static int fail_left;
 
@@ -545,6 +568,7 @@ main(void)
 	tcase_add_test(t, renamed_base);
 	tcase_add_test(t, compacted);
 	tcase_add_test(t, not_waited_for);
+	tcase_add_test(t, lock_of_other_boot);
 	tcase_add_test(t, write_fails);
 	tcase_add_loop_test(t, chosen, 0, 3);
 	tcase_add_test(t, new_folders);
