@@ -204,16 +204,16 @@ START_TEST(lock_of_other_boot)
 	struct err e = { 0 };
 
 	t_sh(": >x.lock");
-	ck_assert_int_eq(dotlock_take(&l, AT_FDCWD, "x.lock", 0, &e), -1);
+	ck_assert_int_eq(dotlock_take(&l, t_rootfd, "x.lock", 0, &e), -1);
 	store_boot = 12345;
-	ck_assert_int_eq(dotlock_take(&l, AT_FDCWD, "x.lock", 0, &e), 0);
+	ck_assert_int_eq(dotlock_take(&l, t_rootfd, "x.lock", 0, &e), 0);
 	dotlock_drop(&l);
 	t_sh("printf 1:%s \"$(uname -n)\" >x.lock");
-	ck_assert_int_eq(dotlock_take(&l, AT_FDCWD, "x.lock", 0, &e), 0);
+	ck_assert_int_eq(dotlock_take(&l, t_rootfd, "x.lock", 0, &e), 0);
 	dotlock_drop(&l);
 	/* another machine did not start anew with this one */
 	t_sh("echo 1:elsewhere >x.lock");
-	ck_assert_int_eq(dotlock_take(&l, AT_FDCWD, "x.lock", 0, &e), -1);
+	ck_assert_int_eq(dotlock_take(&l, t_rootfd, "x.lock", 0, &e), -1);
 	store_boot = 0;
 	t_sh("rm x.lock");
 }
