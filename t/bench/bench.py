@@ -3,72 +3,22 @@
 
 usage: bench.py BARE SMTP_PORT IMAP_PORT QUIRED_PID MAILDIR WORKDIR [DOVECOT_PORT DOVECOT_PID]
 
-CPU is of all processes of a server (utime + stime from /proc, of those that
-ended while it ran too), in microseconds per unit.
+CPU is in microseconds per unit.
 """
 import imaplib
 import os
-import re
 import socket
 import subprocess
 import sys
 import threading
 import time
 
+from measure import cpu, memory, row
+
 bare, smtp_port, imap_port, pid, maildir, work = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6]
 dove = (int(sys.argv[7]), int(sys.argv[8])) if len(sys.argv) > 8 else None
-HZ = os.sysconf("SC_CLK_TCK")
 BIG = int(os.environ.get("BENCH_MESSAGES", "10000"))
 BODY = b"From: a@b.example\r\nTo: quire@localhost\r\nSubject: bench\r\nDate: Mon, 2 Mar 2026 10:11:12 +0000\r\nMessage-ID: <%d@b.example>\r\n\r\n" + b"x" * 70 + b"\r\n" + (b"y" * 76 + b"\r\n") * 125
-
-
-def tree(root):
-    parents = {}
-    for p in os.listdir("/proc"):
-        if p.isdigit():
-            try:
-                f = open("/proc/%s/stat" % p).read()
-            except OSError:
-                continue
-            parents[int(p)] = int(f[f.rindex(")") + 2 :].split()[1])
-    out = []
-    for p in parents:
-        q = p
-        while q in parents and q != root:
-            q = parents[q]
-        if q == root:
-            out.append(p)
-    return out
-
-
-def cpu(root):
-    total = 0
-    for p in tree(root):
-        try:
-            f = open("/proc/%d/stat" % p).read()
-        except OSError:
-            continue
-        t = f[f.rindex(")") + 2 :].split()
-        total += sum(int(x) for x in t[11:15])  # own and waited-for children
-    return total / HZ
-
-
-def pss(root):
-    kib, n = 0, 0
-    for p in tree(root):
-        try:
-            m = re.search(r"^Pss:\s+(\d+)", open("/proc/%d/smaps_rollup" % p).read(), re.M)
-        except OSError:
-            continue
-        if m:
-            kib += int(m.group(1))
-            n += 1
-    return kib, n
-
-
-def row(what, fmt, *values):
-    print("%-44s %s" % (what, fmt % values))
-    sys.stdout.flush()
 
 
 def smtp_client(port, count, rcpt):
@@ -153,7 +103,7 @@ def imap_rows(name, port, root, user, box, n):
     m.logout()
 
 
-kib, n = pss(pid)
+kib, n = memory(pid, "Pss")
 row("idle server PSS", "%.1f MiB in %d processes (aim 12)", kib / 1024, n)
 for conns, messages in ((1, 600), (10, 2000), (50, 3000)):
     d = os.path.join(work, "bare%d" % conns)
@@ -189,7 +139,7 @@ row("STORE of all %d to the OK" % BIG, "%7.1f ms", (time.time() - t) * 1e3)
 m.logout()
 imap_rows("quire", imap_port, pid, "quire@localhost", "Bench", BIG)
 
-base, _ = pss(pid)
+base, _ = memory(pid, "Pss")
 ms = []
 for _ in range(50):
     m = login(imap_port, "quire@localhost")
@@ -198,7 +148,7 @@ for _ in range(50):
     m.readline()
     ms.append(m)
 time.sleep(1)
-kib, _ = pss(pid)
+kib, _ = memory(pid, "Pss")
 row("idle IMAP session PSS (50, small mailbox)", "%.0f KiB each (aim 400)", (kib - base) / 50)
 for m in ms:
     m.sock.close()

@@ -1,5 +1,6 @@
 #!/bin/sh
 # make bench: the server, a peer if it can be had, and the figures.
+# BENCH: which parts (server trees store; all); BENCH_SIZES: of the trees.
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
 . "$SRCDIR/t/lib/dovecot.sh"
@@ -18,7 +19,23 @@ if dovecot_possible; then
 	dovecot_start "$T/dv" && set -- "$((P + 1))" "$DOVECOT_PID"
 fi
 # as root if we are: other processes' memory can be read then
-/usr/bin/python3 "$SRCDIR/t/bench/bench.py" "$T/bin/bare" "$SMTP" "$IMAP" \
-    "$FLOW_PID" "$MD" "$T/work" "$@"
-[ $# -eq 0 ] || dovecot_stop
+part() { [ -z "${BENCH-}" ] || case " $BENCH " in *" $1 "*) ;; *) false ;; esac; }
+if part server; then
+	/usr/bin/python3 "$SRCDIR/t/bench/bench.py" "$T/bin/bare" "$SMTP" \
+	    "$IMAP" "$FLOW_PID" "$MD" "$T/work" "$@"
+fi
+SIZES=${BENCH_SIZES:-10000 100000 1000000}
+if part trees; then
+	[ $# -eq 0 ] || set -- dovecot "$1" "$2" quire "$T/work/dove"
+	/usr/bin/python3 "$SRCDIR/t/bench/trees.py" "$T/work" "$SIZES" "$@" \
+	    quire "$IMAP" "$FLOW_PID" quire@localhost "$MD"
+fi
+if part store; then
+	for n in $SIZES; do
+		mkdir "$T/work/store"
+		"$BUILDDIR/t/bench/store" "$T/work/store" "$n"
+		rm -rf "$T/work/store"
+	done
+fi
+[ -z "${DOVECOT_PID-}" ] || dovecot_stop
 flow_stop >/dev/null
