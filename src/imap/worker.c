@@ -10,6 +10,7 @@
 #include "base/pack.h"
 #include "base/xalloc.h"
 #include "service/config/config.h"
+#include "service/store/account.h"
 #include "session.h"
 #include "system/fs/fs.h"
 #include "system/log/log.h"
@@ -30,6 +31,7 @@ imap_prepare(struct daemon *d)
 	struct conf_errors errors;
 	struct config *c;
 
+	store_prepare();
 	conf_errors_init(&errors);
 	c = config_parse(buf_str(&d->config), &errors);
 	if (c == NULL)

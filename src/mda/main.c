@@ -46,6 +46,7 @@ prepare(struct daemon *d)
 	struct conf_errors errors;
 	struct config *c;
 
+	store_prepare();
 	conf_errors_init(&errors);
 	c = config_parse(buf_str(&d->config), &errors);
 	if (c == NULL)

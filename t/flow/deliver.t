@@ -45,6 +45,12 @@ got=$(curl -s --cacert "$D/ca.pem" \
 is "and over TLS, certificate verified" "$got" "$(cat "$T/stored")"
 sleep 1
 is "SELECT moved it to cur/" "$(ls "$MD/cur" | wc -l)" 1
+# a confined process cannot read the boot id: it must have been read before, or
+# each takes the others' for processes of before a power cut, and syncs again
+cp "$MD/quire/pub" "$T/pub"
+curl -s "imap://127.0.0.1:$IMAP/INBOX" -u quire@localhost:quirequire \
+    -X 'FETCH 1 (FLAGS)' >/dev/null
+ok "another session trusts what is published" cmp "$MD/quire/pub" "$T/pub"
 
 ok "delivers under STARTTLS" send --from a@example.org --to b@example.net -tls \
     --data "@$T/msg"

@@ -79,6 +79,8 @@ struct mailbox_info {
 	bool has_children;
 };
 
+/* Reads what confined processes and their children cannot: once, before. */
+void store_prepare(void);
 /*
  * rootfd is borrowed for the life of the account (duplicated inside). The
  * Maildir is created if empty; a new account gets Drafts, Sent, Trash, Junk

@@ -54,6 +54,12 @@ boot_id(void)
 }
 
 void
+store_prepare(void)
+{
+	(void)boot_id();
+}
+
+void
 journal_init(
     struct journal *j, enum journal_kind kind, int dirfd, bool readonly)
 {
