@@ -537,6 +537,7 @@ int racy_due_ms(struct mailbox *, int dir);
 /* ---- scan.c, mirror.c ---- */
 /* Is the name not what flags and keywords ask for? *want: the letters. */
 bool view_is_behind(const struct view *, uint32_t row, uint32_t *want);
+extern int64_t store_young_s; /* for tests: 60, a younger one may be owned */
 bool scan_is_due(struct mailbox *);
 int mailbox_scan(struct mailbox *, struct err *);
 /* Rename up to n files to what their flags ask for. */

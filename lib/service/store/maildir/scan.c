@@ -23,11 +23,12 @@
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
-#define YOUNG_S	     60 /* a file of ours is somebody's business so long */
 #define STABLE_TRIES 5
 #define REGISTER_MS  50 /* a deliverer needs one sync */
 #define LOSS_MIN     100
 #define MAX_FILES    20000000u
+
+int64_t store_young_s = 60; /* a file may be somebody's business so long */
 
 struct diff { /* a row whose file has another name */
 	uint32_t row, fn, where;
@@ -370,20 +371,49 @@ judge_stray(struct scan *s, struct stray *x)
 	x->file = NULL;
 }
 
+/* false with errno */
+static bool
+put_aside(struct scan *s, const struct stray *x, const char *why,
+    char to[NAME_LEN + 1])
+{
+	struct mailbox *m = s->m;
+	uint64_t rnd;
+
+	s->is_unstable = true;
+	if (mailbox_expfd(m, NULL) == -1)
+		return false;
+	fs_random(&rnd, sizeof(rnd));
+	snprintf(to, NAME_LEN + 1, "extra.%016llx", (unsigned long long)rnd);
+	mailbox_log(m, 1, "store.aside", why);
+	return step_rename(x->dir == 1 ? m->newfd : m->curfd, x->file, m->expfd,
+		   to) == 0;
+}
+
+/* A directory entry of the account, by its row; false: none that is known. */
+static bool
+row_is_there(struct scan *s, uint32_t row)
+{
+	int fd = row_open_likely(s->m, row);
+
+	if (fd != -1)
+		close(fd);
+	return fd != -1 || errno != ENOENT;
+}
+
+/*
+ * Others may think the same of the other name, and not know what we do: after
+ * ours is away theirs must be there, or it comes back.
+ */
 static void
-put_aside(struct scan *s, const struct stray *x, const char *why)
+put_name_aside(struct scan *s, const struct stray *x)
 {
 	struct mailbox *m = s->m;
 	char to[NAME_LEN + 1];
-	uint64_t rnd;
 
-	if (mailbox_expfd(m, NULL) == -1)
-		return;
-	fs_random(&rnd, sizeof(rnd));
-	snprintf(to, sizeof(to), "extra.%016llx", (unsigned long long)rnd);
-	mailbox_log(m, 1, "store.aside", why);
-	step_rename(x->dir == 1 ? m->newfd : m->curfd, x->file, m->expfd, to);
-	s->is_unstable = true;
+	if (put_aside(s, x, "second name of a message", to) &&
+	    !row_is_there(s, x->row))
+		step_rename(
+		    m->expfd, to, x->dir == 1 ? m->newfd : m->curfd, x->file);
 }
 
 /* Two files of one base name: the second gets a name of its own. */
@@ -405,6 +435,33 @@ make_distinct(struct scan *s, struct stray *x, const struct stat *st)
 	return arrivals_add(&s->new, to, 0, st);
 }
 
+/*
+ * Of two entries of one base name the one that is called as we know it is the
+ * row's, in whatever order they were read; the other is the stray.
+ */
+static void
+keep_known_name(struct scan *s, struct stray *x)
+{
+	struct view *v = &s->m->v;
+	char other[NAME_LEN + 1];
+	struct name n;
+	size_t i;
+
+	if (!name_parse(str_from(x->file), &n) || n.fn != v->fn[x->row] ||
+	    name_where(&n, x->dir) != row_where(v, x->row))
+		return;
+	for (i = 0; i < s->ndiffs && s->diffs[i].row != x->row; i++)
+		;
+	if (i == s->ndiffs || s->diffs[i].base != NULL ||
+	    s->diffs[i].where != WHERE_CUR ||
+	    !name_with_info(other, n.base, s->diffs[i].fn, n.extra))
+		return;
+	s->diffs[i] = s->diffs[--s->ndiffs];
+	free(x->file);
+	x->file = xstrdup(other);
+	x->dir = 0;
+}
+
 static void
 judge_duplicate(struct scan *s, struct stray *x, const struct stat *st)
 {
@@ -418,10 +475,22 @@ judge_duplicate(struct scan *s, struct stray *x, const struct stat *st)
 		s->is_unstable = true;
 	else if (first.st_ino != st->st_ino || first.st_dev != st->st_dev)
 		make_distinct(s, x, st);
-	else if (date_now() - st->st_ctim.tv_sec > YOUNG_S)
-		put_aside(s, x, "second name of a message");
+	else if (date_now() - st->st_ctim.tv_sec > store_young_s)
+		put_name_aside(s, x);
 	else
 		s->is_unstable = true; /* somebody between link and unlink */
+}
+
+/*
+ * A link that a COPY made and never registered: nobody has touched the file
+ * since the moment its name tells. What others moved here, or restored, has
+ * been touched later, and is a message whatever its name.
+ */
+static bool
+is_left_over(const struct name *n, const struct stat *st)
+{
+	return n->is_ours && n->is_copy && st->st_nlink > 1 &&
+	       st->st_ctim.tv_sec - n->seconds <= store_young_s;
 }
 
 static void
@@ -432,6 +501,7 @@ judge_newcomer(struct scan *s, struct stray *x)
 	struct stat st;
 	uint64_t uhash;
 	uint32_t bhash, row;
+	char aside[NAME_LEN + 1];
 	struct gone_key key, *known;
 	bool is_young;
 
@@ -464,16 +534,16 @@ judge_newcomer(struct scan *s, struct stray *x)
 	for (row = s->n; row < m->v.n; row++)
 		if (m->v.uhash[row] == uhash)
 			return;
-	is_young = date_now() - st.st_ctim.tv_sec <= YOUNG_S;
+	is_young = date_now() - st.st_ctim.tv_sec <= store_young_s;
 	if (n.is_ours && is_young && !s->has_register) {
 		s->is_unstable = true;
 		return;
 	}
-	if (n.is_ours && n.is_copy && st.st_nlink > 1) {
+	if (is_left_over(&n, &st)) {
 		if (is_young)
 			s->is_unstable = true;
 		else
-			put_aside(s, x, "left over by a COPY");
+			put_aside(s, x, "left over by a COPY", aside);
 		return;
 	}
 	if (n.is_ours && n.size != 0 && n.size != (uint64_t)st.st_size) {
@@ -758,7 +828,10 @@ settle(struct scan *s, struct err *e)
 	size_t i, missing;
 
 	for (i = 0; i < s->nstrays; i++)
-		judge_stray(s, &s->strays[i]);
+		if (s->strays[i].is_duplicate)
+			keep_known_name(s, &s->strays[i]);
+		else
+			judge_stray(s, &s->strays[i]);
 	for (i = 0; i < s->nstrays; i++)
 		if (s->strays[i].file != NULL)
 			judge_newcomer(s, &s->strays[i]);
@@ -813,7 +886,7 @@ scan_locked(struct scan *s, struct err *e)
 	if (s->is_unstable || s->is_loss) {
 		for (i = 0; i < 2; i++)
 			m->young_mtime[i] = stat_mtime(&s->st[i]);
-		m->young_until = date_mono_ms() + YOUNG_S * 1000;
+		m->young_until = date_mono_ms() + store_young_s * 1000;
 	}
 	return 0;
 }
