@@ -51,6 +51,20 @@ t_setup(void)
 	ck_assert_int_ne(t_rootfd, -1);
 }
 
+/* A test as a case of its own, so that CK_RUN_CASE plays it alone
+ * (t/crash/mutants.sh). */
+#define t_case(suite, name, times) t_add_case(suite, name, #name, times)
+static inline void
+t_add_case(Suite *s, const TTest *test, const char *name, int times)
+{
+	TCase *t = tcase_create(name);
+
+	tcase_add_checked_fixture(t, t_setup, t_teardown);
+	tcase_add_loop_test(t, test, 0, times);
+	tcase_set_timeout(t, 60);
+	suite_add_tcase(s, t);
+}
+
 /* The end of every main(). */
 static inline int
 t_run(Suite *s)

@@ -1,0 +1,112 @@
+#!/bin/sh
+# The test of the tests: a protection is taken out of the store, and the case
+# that was written for it must fail. One line each: the file, the case, the
+# program, and what perl does to the source.
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build}
+CC=${CC:-cc}
+T=$(mktemp -d "${TMPDIR:-/tmp}/quire-mutants-XXXXXX") || exit 1
+trap 'rm -rf "$T"' EXIT INT TERM
+
+value() {
+	sed -n "s/^$1 = //p" "$BUILD/Makefile"
+}
+libs="$BUILD/libservice.a $BUILD/libformat.a $BUILD/libsystem.a
+    $BUILD/libbase.a"
+for lib in UNISTRING_LIBS ZLIB_LIBS ZSTD_LIBS CHECK_LIBS; do
+	libs="$libs $(value $lib)"
+done
+
+bad=0 n=0
+# mutant FILE PROGRAM CASE PERL
+mutant() {
+	n=$((n + 1))
+	make -s -C "$BUILD" "t/unit/store/$2" >/dev/null || exit 1
+	perl -0pe "$4" "lib/service/store/$1" >"$T/mutant.c"
+	if cmp -s "$T/mutant.c" "lib/service/store/$1"; then
+		bad=1
+		echo "not ok $n - $1 has changed: nothing matches for $3"
+		return
+	fi
+	# shellcheck disable=SC2086 # a list of words
+	if ! $CC -std=c11 -D_GNU_SOURCE -fno-strict-aliasing -fPIE -O1 -w \
+	    -Ilib -pie -o "$T/check" "$BUILD/t/unit/store/$2-$2.o" \
+	    "$T/mutant.c" $libs; then
+		echo "Bail out! no mutant of $1"
+		exit 1
+	fi
+	CK_RUN_CASE=$3 TMPDIR=$T "$T/check" >"$T/out" 2>&1
+	if grep -q '^not ok' "$T/out"; then
+		echo "ok $n - $3 fails without it"
+	else
+		bad=1
+		echo "not ok $n - $3 passes without it: $4"
+	fi
+}
+
+v=check_traces
+# 0a.1: the name we mean is taken for the name there is
+mutant view/view_apply.c $v \
+    killed_between_ok_and_rename_new_index_scan_seen_stays \
+    's/(v->st\[row\] \|= ST_INTENT;)/\1 v->fn[row] = v->fnx[row];/'
+# an index forgets intents
+mutant view/index.c $v \
+    killed_after_rename_taken_back_new_index_scan_not_seen \
+    's/\| ST_INTENT \| ST_DONE \|/| ST_DONE |/'
+# a lost rename is taken for a wish, a wish for a lost rename
+mutant maildir/scan.c $v done_rename_lost_with_the_power_seen_stays \
+    's/\(st & \(ST_INTENT \| ST_OLDBOOT\)\)/(st & ST_INTENT)/'
+mutant maildir/scan.c $v done_name_turned_back_in_this_boot_not_seen \
+    's/\(ST_INTENT \| ST_OLDBOOT\)\) != 0 && theirs/(ST_INTENT | ST_DONE)) != 0 \&\& theirs/'
+# DONE never becomes durable
+mutant view/index.c $v durable_name_turned_back_in_another_boot_not_seen \
+    's/return \(v->st\[i\] & \(ST_DONE \| ST_OLDBOOT\)\) == ST_DONE/return 0/; s/st\[i\] = v->st\[i\] &/st[i] = (v->st[i] | (v->st[i] & ST_DONE ? ST_OLDBOOT : 0)) \&/'
+# a rename that found no file counts as done
+mutant maildir/mirror.c $v renamed_by_others_before_our_rename_both_win \
+    's/(m->must_scan = true;\s+return) false/\1 true/'
+# a rename replaces
+mutant disk/step.c $v name_taken_before_our_rename_nothing_is_lost \
+    's/to, RENAME_NOREPLACE/to, 0/'
+# 0a.2: no time for who is between link and unlink
+mutant maildir/scan.c $v second_name_young_both_stay \
+    's/st_ctim.tv_sec > store_young_s\)\s+put_name_aside/st_ctim.tv_sec >= 0) put_name_aside/'
+# unlinked, not put aside; put aside without another look
+mutant maildir/scan.c $v second_name_old_is_put_aside \
+    's/return step_rename\(x->dir == 1 \? m->newfd : m->curfd, x->file, m->expfd,\s+to\)/return step_unlink(x->dir == 1 ? m->newfd : m->curfd, x->file)/'
+mutant maildir/scan.c $v two_parties_each_see_a_second_name \
+    's/!row_is_there\(s, x->row\)/0/'
+# what a COPY left is a message; what others moved is not
+mutant maildir/scan.c $v killed_between_link_and_add_of_copy \
+    's/return n->is_ours && n->is_copy/return 0 \&\& n->is_copy/'
+mutant maildir/scan.c $v copy_moved_by_others_is_a_message \
+    's/st->st_ctim.tv_sec - n->seconds <= store_young_s/1/'
+# 0a.3: nobody finishes a MOVE; or whatever became of its messages
+mutant view/reload.c $v move_killed_between_the_syncs_is_finished \
+    's/if \(m->v.nmoves == 0\)/if (1)/'
+mutant mailbox/copy.c $v move_killed_between_the_syncs_target_expunged \
+    's/\(b->v.st\[rb\] & ST_GHOST\) == 0/1/; s/(ra < a->v.n && rb < b->v.n) && \(a->v.st\[ra\] & ST_GHOST\) == 0/rb < b->v.n; return 1/'
+mutant mailbox/copy.c $v move_to_finish_source_is_another_message \
+    's/memcmp\(ca.emailid, cb.emailid, 16\) == 0/1/'
+# 0a.6: what a failed sync left is not written again; or is shown
+mutant journal/journal_repair.c $v eio_then_reread \
+    's/(n <= 0 \|\|\s+)step_pwrite\(j->fd, str_make\(p, \(size_t\)n\), off\) == -1/\1 0/'
+mutant journal/journal.c $v eio_then_reread \
+    's/(err_sys\(e, "sync journal"\);\s+)take_back\(j\);/\1/'
+mutant journal/journal_repair.c $v eio_and_killed_then_reread \
+    's/(j->end - from \|\|\s+)step_pwrite\(j->fd, str_make\(p, \(size_t\)n\), from\) == -1/\1 0/'
+mutant journal/journal.c $v eio_and_killed_then_reread \
+    's/if \(j->pub_ok && j->pub.end < upto\)/if (0)/'
+v=check_review
+# 0a.4, 0a.5, 0a.16: hints believed, locks not looked at, no comparison
+mutant journal/journal.c $v lock_replaced_under_sessions \
+    's/if \(same_file\(j->dirfd, "lock", j->lockfd, &st\)\)/if (1)/'
+mutant maildir/scan.c $v wrong_S_of_ours_unregistered_is_no_message \
+    's/n.size != \(uint64_t\)st.st_size/0/'
+mutant maildir/msgfile.c $v partial_reads_have_checkpoints \
+    's/m->kept = f;\s+f->refs\+\+;//'
+mutant mailbox/copy.c $v copy_where_links_are_refused \
+    's/errno != EPERM &&//'
+mutant maildir/scan.c $v mass_loss_delivery_goes_on \
+    's/return gone > LOSS_MIN &&/return 0 \&\&/'
+echo "1..$n"
+exit $bad
