@@ -143,7 +143,8 @@ check_message(const struct check_setup *s, struct arena *a,
 		.reason = str_from(d.reason),
 		.peer_name = r->iprev.name,
 		.header = arena_str(a, buf_str(&header)),
-		.spf_pass = r->spf->verdict == SPF_PASS };
+		.spf_pass = r->spf->verdict == SPF_PASS,
+		.is_unwanted = d.code != 250 };
 	mailauth_free(&ma);
 	buf_release(&header);
 	if (!is_good)

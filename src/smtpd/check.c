@@ -52,6 +52,8 @@ message_is(struct client *cl, const struct smtp_verdict *v,
 	buf_put(&cl->check.header, a->header);
 	(void)str_copy(
 	    a->peer_name, cl->check.peer_name, sizeof(cl->check.peer_name));
+	if (a->is_unwanted) /* features 1.5.2 */
+		smtp_session_set_slow(cl->session);
 	if (v->code == 250)
 		deliver_start(cl);
 	else

@@ -18,6 +18,10 @@ def check(name, good, got=""):
         print("# got: %r" % (got,))
     sys.stdout.flush()
 
+tls_client = ssl.create_default_context()
+tls_client.check_hostname = False
+tls_client.verify_mode = ssl.CERT_NONE
+
 class Peer:
     def __init__(self, ip, port, header=b"", tls=None):
         self.s = socket.socket()
@@ -48,6 +52,12 @@ class Peer:
         while line and not line.startswith("a "):
             line = self.line()
         return line
+    def starttls(self):
+        r = self.smtp("STARTTLS")
+        self.f.close()
+        self.s = tls_client.wrap_socket(self.s)
+        self.f = self.s.makefile("rb")
+        return r
     def close(self):
         self.f.close()
         self.s.close()
@@ -243,6 +253,24 @@ t = time.time()
 r = p.smtp("NOOP")
 check("and ends it", r.startswith("250 ") and time.time() - t < 0.5, r)
 p.close()
+p = Peer("127.7.0.5", SUBMISSION)
+p.smtp("EHLO x.example")
+for i in range(2):
+    p.smtp("AUTH PLAIN " + plain("quire@localhost", "bad%d" % i))
+p.starttls()
+p.smtp("EHLO x.example")
+p.say("AUTH PLAIN " + plain("quire@localhost", "bad2"))
+t = time.time()
+got = [p.f.read(1) for i in range(3)]
+t2 = time.time() - t
+check("the same under TLS: failures before it count, octets come one by one",
+    b"".join(got) == b"535" and 2.5 < t2 < 3.8, (got, t2))
+p.f.readline()
+r = p.smtp("AUTH PLAIN " + plain("quire@localhost", "another-secret"))
+t = time.time()
+r += p.smtp("NOOP")
+check("until a login succeeds", r.startswith("235 ") and time.time() - t < 0.5, r)
+p.close()
 
 p = Peer("127.7.0.3", IMAP)
 waits = []
@@ -282,10 +310,7 @@ r = hello("127.9.0.1", BEHIND, v1)
 check("version 1 of a trusted proxy", r.startswith("220 "), r)
 r = hello("127.9.0.1", BEHIND, v2("198.51.100.8", tlv=b"\4\0\3abc"))
 check("version 2 with TLVs", r.startswith("220 "), r)
-context = ssl.create_default_context()
-context.check_hostname = False
-context.verify_mode = ssl.CERT_NONE
-r = hello("127.9.0.1", BEHIND + 1, v2("198.51.100.9"), context)
+r = hello("127.9.0.1", BEHIND + 1, v2("198.51.100.9"), tls_client)
 check("TLS follows the header", r.startswith("220 "), r)
 r = hello("127.9.1.1", BEHIND, v1)
 check("a proxy that is not trusted is closed", r == "", r)

@@ -68,7 +68,14 @@ checks {
 	dnsbl bl.test sick.test
 	authserv-id mx.here.test
 }
-limits { check 3s }
+limits {
+	check 3s
+	write 8s
+}
+listener strict {
+	address 127.0.0.1
+	smtp $((1 + P))
+}
 C
 flow_start || { fail "server starts"; done_testing; exit 0; }
 
@@ -179,6 +186,36 @@ is "forged results are gone" "$(grep -ci '^authentication-results *: *mx' "$f")"
 is "those of others stay" "$(grep -c '^Authentication-Results: other.test; spf=pass smtp.mailfrom=a@plain.test' "$f")" 1
 is "forged Return-Path, Delivered-To, X-Quire" "$(grep -cE 'boss|forged@|all is well' "$f")" 0
 
+# who brought what was refused is served slowly, and nobody else
+message good.test 12 >"$T/m"
+slow() { as /usr/bin/python3 - "$((1 + P))" "$1" "$2" "$T/m" <<'P'
+import socket, sys, time
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20, (sys.argv[2], 0))
+f = s.makefile("rb")
+def say(text):
+    s.sendall(text + b"\r\n")
+    t = time.time()
+    first = f.read(3).decode()
+    t = time.time() - t
+    line = first + f.readline().decode()
+    while line[3:4] == "-":
+        line = f.readline().decode()
+    return line.split()[:2], t
+f.readline()
+say(b"EHLO mail.good.test")
+for text in ("MAIL FROM:<%s>" % sys.argv[3], "RCPT TO:<quire@localhost>", "DATA"):
+    r = say(text.encode())
+body = open(sys.argv[4], "rb").read().replace(b"\n", b"\r\n")
+for what, text in (("END", body + b"."), ("NOOP", b"NOOP")):
+    (code, enhanced), t = say(text)
+    print(what, code, enhanced, "slow" if t > 1.5 else "quick")
+P
+}
+is "refused by policy: octet by octet" "$(slow $BAD a@good.test | tr '\n' ' ')" \
+    "END 550 5.7.26 slow NOOP 250 2.0.0 slow "
+is "accepted: not" "$(slow $OUR a@good.test | tr '\n' ' ')" \
+    "END 250 2.6.0 quick NOOP 250 2.0.0 quick "
+
 # before DATA
 rcpt() { as /usr/bin/python3 "$T/smtp.py" "$@" 2>&1; }
 like "null MX" "$(rcpt "$SMTP" $OUR x a@null.plain.test '' quire@localhost)" 'MAIL 550 5\.7\.27 .*null MX'
@@ -286,6 +323,8 @@ like "quire-check says nothing: 451" "$out" 'MAIL 451 4\.3\.0'
 ok "after its deadline" [ $(($(date +%s) - start)) -le 12 ]
 out=$(rcpt "$SMTP" $OUR x '' "$T/m" quire@localhost)
 like "also after DATA" "$out" 'END 451 4\.3\.0'
+like "which makes nobody slow" "$(slow $OUR '' | tr '\n' ' ')" \
+    'END 451 4\.3\.0 slow NOOP 250 2\.0\.0 quick'
 kill -KILL "$pid"
 n=0
 until as quire -C "$D" status | grep 'quire-check .*running' | grep -qv " $pid " || [ $n -gt 50 ]; do

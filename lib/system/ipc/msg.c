@@ -332,6 +332,7 @@ msg_pack_checked(struct buf *b, uint32_t id, const struct msg_checked *m)
 	pack_blob(b, m->peer_name);
 	pack_blob(b, m->header);
 	pack_u8(b, m->spf_pass);
+	pack_u8(b, m->is_unwanted);
 }
 
 bool
@@ -343,7 +344,7 @@ msg_unpack_checked(struct ipc_msg *g, struct msg_checked *m)
 	       cur_blob(c, &m->enhanced) && cur_blob(c, &m->text) &&
 	       cur_blob(c, &m->reason) && cur_blob(c, &m->peer_name) &&
 	       cur_blob(c, &m->header) && take_bool(c, &m->spf_pass) &&
-	       cur_done(c);
+	       take_bool(c, &m->is_unwanted) && cur_done(c);
 }
 
 void

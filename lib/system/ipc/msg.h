@@ -222,6 +222,8 @@ struct msg_checked {
 	struct str peer_name; /* verified reverse name, or empty */
 	struct str header;    /* fields to put in front, CRLF */
 	bool spf_pass;	      /* of the reverse path */
+	bool is_unwanted;     /* the message speaks against itself: spam, or
+			       * not allowed by its own domain */
 };
 void msg_pack_check(
     struct buf *, uint16_t type, uint32_t id, const struct msg_check *);

@@ -738,6 +738,41 @@ START_TEST(trace_of_session)
 }
 END_TEST
 
+/* Slow after the third failed login or when the host says so, until a login
+ * succeeds; neither TLS nor a new greeting ends it (features 1.5.2). */
+START_TEST(slow)
+{
+	struct smtp_options o = options(SMTP_SUBMISSION, 0);
+	struct host h;
+	struct str in = STR("EHLO me\r\n");
+
+	o.auth_without_tls = true;
+	host_init(&h, &o);
+	serve(&h, &in);
+	if (_i == 0)
+		in = STR(BADPW BADPW);
+	serve(&h, &in);
+	ck_assert(!smtp_session_is_slow(h.s));
+	if (_i == 0)
+		in = STR(BADPW);
+	else
+		smtp_session_set_slow(h.s);
+	serve(&h, &in);
+	ck_assert(smtp_session_is_slow(h.s));
+	in = STR("STARTTLS\r\n");
+	serve(&h, &in);
+	in = STR("EHLO me\r\n");
+	serve(&h, &in);
+	ck_assert(smtp_session_is_tls(h.s));
+	ck_assert(smtp_session_is_slow(h.s));
+	in = STR(LOGIN);
+	serve(&h, &in);
+	ck_assert(smtp_session_is_authenticated(h.s));
+	ck_assert(!smtp_session_is_slow(h.s));
+	host_release(&h);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -754,6 +789,7 @@ main(void)
 	tcase_add_test(t, endings);
 	tcase_add_test(t, recipients_are_bounded);
 	tcase_add_test(t, trace_of_session);
+	tcase_add_loop_test(t, slow, 0, 2);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
