@@ -35,6 +35,15 @@ put_with(struct buf *b, const struct smtp_trace *t)
 		buf_putc(b, 'A');
 }
 
+/* address-literal, RFC 5321, 4.1.3 */
+static void
+put_literal(struct buf *b, struct str ip)
+{
+	buf_puts(b, str_has(ip, ':') ? "[IPv6:" : "[");
+	put_safe(b, ip);
+	buf_putc(b, ']');
+}
+
 /* Time-stamp-line = "Received:" FWS Stamp  RFC 5321, 4.4 */
 void
 smtp_received_put(struct buf *b, const struct smtp_trace *t)
@@ -47,16 +56,15 @@ smtp_received_put(struct buf *b, const struct smtp_trace *t)
 			put_safe(b, t->peer_name);
 			buf_putc(b, ' ');
 		}
-		buf_putc(b, '[');
-		put_safe(b, t->peer_ip);
-		buf_puts(b, "])");
+		put_literal(b, t->peer_ip);
+		buf_putc(b, ')');
 	}
 	buf_puts(b, "\r\n\tby ");
 	put_safe(b, t->local_host);
 	if (t->local_ip.n > 0) {
-		buf_puts(b, " ([");
-		put_safe(b, t->local_ip);
-		buf_puts(b, "])");
+		buf_puts(b, " (");
+		put_literal(b, t->local_ip);
+		buf_putc(b, ')');
 	}
 	buf_puts(b, "\r\n\tvia tcp with ");
 	put_with(b, t);

@@ -414,7 +414,7 @@ START_TEST(trace_fields)
 	buf_init(&b, 4096);
 	smtp_received_put(&b, &t);
 	eq(buf_str(&b), STR("Received: from me??x? (mx.example [192.0.2.1])\r\n"
-			    "\tby here.example ([2001:db8::1])\r\n"
+			    "\tby here.example ([IPv6:2001:db8::1])\r\n"
 			    "\tvia tcp with ESMTPSA (requiretls) id ab-_\r\n"
 			    "\t(TLSv1.3 AES)\r\n\tfor <\"a b\"@x.example>;\r\n"
 			    "\tThu, 1 Jan 1970 00:00:00 +0000\r\n"));
@@ -425,10 +425,10 @@ START_TEST(trace_fields)
 	t.rcpt = NULL;
 	buf_clear(&b);
 	smtp_received_put(&b, &t);
-	eq(buf_str(&b),
-	    STR("Received: from me??x?\r\n\tby here.example ([2001:db8::1])"
-		"\r\n\tvia tcp with UTF8SMTP id ab-_;\r\n"
-		"\tThu, 1 Jan 1970 00:00:00 +0000\r\n"));
+	eq(buf_str(&b), STR("Received: from me??x?\r\n\tby here.example "
+			    "([IPv6:2001:db8::1])"
+			    "\r\n\tvia tcp with UTF8SMTP id ab-_;\r\n"
+			    "\tThu, 1 Jan 1970 00:00:00 +0000\r\n"));
 	buf_clear(&b);
 	smtp_return_path_put(&b, &path);
 	path.kind = ADDR_PATH_NULL;
