@@ -233,7 +233,7 @@ receive(struct imapd *f, const struct daemon_listener *l, int fd,
 		enter(f, l, fd, remote);
 		return;
 	}
-	if (!proxied_is_trusted(c, remote)) {
+	if (!door_trusts(&c->proxy_from, remote)) {
 		LOG_INFO("proxy.refused", F_CSTR("remote", remote),
 		    F_CSTR("why", "not in proxy-from"));
 		close(fd);

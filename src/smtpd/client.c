@@ -259,6 +259,9 @@ serve(struct client *cl, enum smtp_want want)
 		auth_cancel(cl);
 		smtp_session_auth_cancelled(cl->session);
 		return true;
+	case WANT_XCLIENT:
+		enter_xclient(cl);
+		return true;
 	case WANT_HELO:
 		check_helo(cl);
 		return is_answered(cl);
@@ -456,6 +459,7 @@ new_session(struct client *cl)
 		.has_starttls = cl->front->tls != NULL,
 		.auth_without_tls = l->plain_login,
 		.is_localserve = c->error_localparts,
+		.trusts_xclient = enter_is_front(cl->front, l, cl->remote),
 		.checks_helo =
 		    l->service == SERVICE_SMTP && config_has_checks(c),
 		.limits = smtp_limits_default,

@@ -6,9 +6,11 @@
 #include "smtpd.h"
 #include "system/log/log.h"
 
+#define TOO_MANY "too many connections from your network, try again later"
+
 /*
  * From accept() to a client: listener --> [header of a proxy] --> limits -->
- * client_start().
+ * client_start(); and a client whose front says that it is another one.
  */
 
 static void
@@ -21,7 +23,18 @@ refuse(const struct daemon_listener *l, int fd, const char *remote,
 	accept_refuse(fd, line);
 }
 
-/* One more connection, if all limits allow it; local: as a proxy says. */
+bool
+enter_is_front(
+    const struct smtpd *f, const struct daemon_listener *l, const char *remote)
+{
+	const struct config_listener *c =
+	    config_listener(f->config, str_from(l->name));
+
+	return c != NULL && door_trusts(&c->xclient_from, remote);
+}
+
+/* One more connection, if all limits allow it; local: as a proxy says. A
+ * front's own address is not counted, those it speaks for are. */
 static void
 enter(struct smtpd *f, const struct daemon_listener *l, int fd,
     const char *remote, const char *local)
@@ -35,7 +48,8 @@ enter(struct smtpd *f, const struct daemon_listener *l, int fd,
 		    "421 4.3.2 too many connections, try again later\r\n");
 		return;
 	}
-	if (l->no_limits || !limit_addr_parse(&a, str_from(remote))) {
+	if (l->no_limits || enter_is_front(f, l, remote) ||
+	    !limit_addr_parse(&a, str_from(remote))) {
 		client_start(f, l, fd, remote, local, NULL);
 		return;
 	}
@@ -44,8 +58,54 @@ enter(struct smtpd *f, const struct daemon_listener *l, int fd,
 		client_start(f, l, fd, remote, local, &a);
 	else
 		refuse(l, fd, remote, door_settings[v],
-		    "421 4.7.0 too many connections from your network, try "
-		    "again later\r\n");
+		    "421 4.7.0 " TOO_MANY "\r\n");
+}
+
+/* Let in by the limits of its address now, whatever it was before? */
+static bool
+enter_again(struct client *cl)
+{
+	struct smtpd *f = cl->front;
+	enum door_verdict v;
+
+	if (cl->is_counted)
+		door_leave(&f->door, &cl->addr);
+	cl->is_counted = false;
+	if (cl->listener->no_limits ||
+	    !limit_addr_parse(&cl->addr, str_from(cl->remote)))
+		return true;
+	v = door_enter(&f->door, &f->config->limits, &cl->addr, date_now());
+	cl->is_counted = v == DOOR_OPEN;
+	if (v != DOOR_OPEN)
+		LOG_INFO("limited", F_CSTR("remote", cl->remote),
+		    F_CSTR("service", service_names[cl->listener->service]),
+		    F_CSTR("limit", door_settings[v]));
+	return v == DOOR_OPEN;
+}
+
+/* An address that the front does not know leaves the one that we know. */
+void
+enter_xclient(struct client *cl)
+{
+	static const struct smtp_verdict too_many = { 421, "4.7.0",
+		STR_INIT(TOO_MANY) };
+	const struct xclient_value *v = smtp_session_xclient(cl->session)->v;
+	bool may = true;
+
+	LOG_INFO("xclient", F_CSTR("front", cl->remote),
+	    F_STR("remote", v[XCLIENT_ADDR].text),
+	    F_STR("name", v[XCLIENT_NAME].text),
+	    F_STR("login", v[XCLIENT_LOGIN].text));
+	if (v[XCLIENT_DESTADDR].state == XCLIENT_GIVEN)
+		str_copy(
+		    v[XCLIENT_DESTADDR].text, cl->local, sizeof(cl->local));
+	if (v[XCLIENT_ADDR].state == XCLIENT_GIVEN) {
+		str_copy(v[XCLIENT_ADDR].text, cl->remote, sizeof(cl->remote));
+		may = enter_again(cl);
+	}
+	cl->options.local_ip = str_from(cl->local);
+	cl->options.peer_ip = str_from(cl->remote);
+	smtp_session_xclient_is(cl->session, may ? NULL : &too_many);
 }
 
 /* What the header's callback has to know. */
@@ -84,7 +144,7 @@ receive(struct smtpd *f, const struct daemon_listener *l, int fd,
 		enter(f, l, fd, remote, NULL);
 		return;
 	}
-	if (!proxied_is_trusted(c, remote)) {
+	if (!door_trusts(&c->proxy_from, remote)) {
 		LOG_INFO("proxy.refused", F_CSTR("remote", remote),
 		    F_CSTR("why", "not in proxy-from"));
 		close(fd);

@@ -167,6 +167,16 @@ smtp_session_set_tls(struct smtp_session *s, struct str tls, bool has_binding)
 	buf_put(&s->tls, tls);
 }
 
+void
+session_forget(struct smtp_session *s)
+{
+	session_enter(s, ST_START);
+	session_reset_mail(s);
+	s->is_esmtp = s->is_authed = false;
+	buf_clear(&s->helo);
+	buf_clear(&s->account);
+}
+
 /* RFC 3207, 4.2: what was said before TLS is forgotten. */
 void
 smtp_session_tls_is_up(struct smtp_session *s, struct str tls, bool has_binding)
@@ -174,11 +184,7 @@ smtp_session_tls_is_up(struct smtp_session *s, struct str tls, bool has_binding)
 	assert(s->want == WANT_STARTTLS);
 	s->want = WANT_INPUT;
 	smtp_session_set_tls(s, tls, has_binding);
-	session_enter(s, ST_START);
-	session_reset_mail(s);
-	s->is_esmtp = s->is_authed = false;
-	buf_clear(&s->helo);
-	buf_clear(&s->account);
+	session_forget(s);
 }
 
 /* Commands end in CRLF; a lone LF is taken too, which harms nobody here. */
@@ -311,6 +317,12 @@ struct str
 smtp_session_chunk(const struct smtp_session *s)
 {
 	return buf_str(&s->chunk);
+}
+
+const struct xclient *
+smtp_session_xclient(const struct smtp_session *s)
+{
+	return &s->xclient;
 }
 
 bool

@@ -31,6 +31,7 @@
 #include "base/str.h"
 #include "format/addr/addr.h"
 #include "format/smtp/smtp.h"
+#include "format/xclient/xclient.h"
 
 enum smtp_kind {
 	SMTP_MX,	 /* mail from anywhere for us; never relays */
@@ -64,6 +65,7 @@ struct smtp_options {
 	bool auth_without_tls; /* only where the wire is trusted */
 	bool checks_helo;      /* MX: a HELO name must be there */
 	bool is_localserve;    /* local parts that make errors */
+	bool trusts_xclient;   /* the peer speaks for others */
 	struct smtp_limits limits;
 	/* Each reply, for log and counters; may be NULL. */
 	void (*on_reply)(void *arg, enum smtp_verb, int code,
@@ -86,6 +88,7 @@ enum smtp_want {
 	WANT_STARTTLS,	  /* send the output, shake hands: _tls_is_up() */
 	WANT_AUTH,	  /* one SASL step, smtp_session_auth(): _auth_is() */
 	WANT_AUTH_CANCEL, /* forget that exchange: _auth_cancelled() */
+	WANT_XCLIENT,	  /* it speaks for that client: _xclient_is() */
 	WANT_HELO,	  /* is there such a host? _helo_is() */
 	WANT_MAIL,	  /* may this sender send? _mail_is() */
 	WANT_RCPT,	  /* who is that? smtp_session_rcpt(): _rcpt_is() */
@@ -159,6 +162,8 @@ const struct smtp_mail *smtp_session_mail(const struct smtp_session *);
 /* The recipient in question at WANT_RCPT. */
 const struct smtp_rcpt *smtp_session_rcpt(const struct smtp_session *);
 struct str smtp_session_chunk(const struct smtp_session *);
+/* At WANT_XCLIENT. */
+const struct xclient *smtp_session_xclient(const struct smtp_session *);
 
 /* answers; a NULL verdict is "fine" */
 void smtp_session_delayed(struct smtp_session *);
@@ -167,6 +172,10 @@ smtp_session_tls_is_up(struct smtp_session *, struct str tls, bool has_binding);
 void smtp_session_auth_is(struct smtp_session *, enum smtp_auth_verdict,
     struct str data, struct str account);
 void smtp_session_auth_cancelled(struct smtp_session *);
+/* Fine: all that was known of the client is forgotten; options have its
+ * address now. Else it closes. */
+void
+smtp_session_xclient_is(struct smtp_session *, const struct smtp_verdict *);
 void smtp_session_helo_is(struct smtp_session *, const struct smtp_verdict *);
 void smtp_session_mail_is(struct smtp_session *, const struct smtp_verdict *);
 void smtp_session_rcpt_is(

@@ -7,6 +7,10 @@
 
 #define ANY (IN(START) | IN(READY) | IN(MAIL) | IN(RCPT))
 
+/* LOGIN is read, for the log, and not offered: a front could let anybody send
+ * as anybody by it, and a login here is a matter between client and authd. */
+#define XCLIENT_OFFER "NAME ADDR PORT PROTO HELO DESTADDR DESTPORT REVERSE_NAME"
+
 typedef void run_fn(struct smtp_session *, const struct smtp_command *);
 
 /* Keywords in the order of RFC 5321, 4.1.1.1; RFC 1870, 3207, 8689, 4954,
@@ -34,6 +38,8 @@ run_ehlo(struct smtp_session *s, const struct smtp_command *c)
 	buf_printf(&b,
 	    "\nENHANCEDSTATUSCODES\n8BITMIME\nLIMITS RCPTMAX=%zu\nSMTPUTF8",
 	    o->limits.max_rcpts);
+	if (o->trusts_xclient)
+		buf_puts(&b, "\nXCLIENT " XCLIENT_OFFER);
 	session_reply(s, 250, NULL, buf_str(&b));
 	buf_release(&b);
 }
@@ -77,6 +83,49 @@ run_starttls(struct smtp_session *s, const struct smtp_command *c)
 		session_reply(s, 220, "2.0.0", STR("go ahead"));
 		s->want = WANT_STARTTLS;
 	}
+}
+
+/* Postfix's XCLIENT_README */
+static void
+run_xclient(struct smtp_session *s, const struct smtp_command *c)
+{
+	const char *why;
+
+	if (!s->opt->trusts_xclient)
+		session_error(s, 550, "5.7.0",
+		    STR("you may not speak for other clients"));
+	else if (!xclient_parse(&s->line_arena, c->argument, &s->xclient, &why))
+		session_error(s, 501, "5.5.4", str_from(why));
+	else
+		s->want = WANT_XCLIENT;
+}
+
+/*
+ * As if that client had connected just now. A name of HELO stands until it
+ * is said again, as if it had been said by PROTO's command.
+ */
+void
+smtp_session_xclient_is(struct smtp_session *s, const struct smtp_verdict *v)
+{
+	const struct xclient_value *helo = &s->xclient.v[XCLIENT_HELO];
+	const struct xclient_value *proto = &s->xclient.v[XCLIENT_PROTO];
+
+	assert(s->want == WANT_XCLIENT);
+	s->want = WANT_INPUT;
+	if (v != NULL && v->code != 250) {
+		smtp_session_refuse(s, v->code, v->enhanced, v->text);
+		return;
+	}
+	session_forget(s);
+	s->n_errors = s->n_auth_failed = s->n_failed_data = s->n_good_data = 0;
+	s->is_slow = false;
+	smtp_session_greet(s);
+	if (helo->state != XCLIENT_GIVEN)
+		return;
+	buf_put(&s->helo, helo->text);
+	s->is_esmtp =
+	    proto->state == XCLIENT_GIVEN && str_eq(proto->text, STR("ESMTP"));
+	session_enter(s, ST_READY);
 }
 
 /* Say it after a time the client does not like (localserve). */
@@ -338,6 +387,8 @@ static const struct row {
 	{ SMTP_HELP, SMTPS | ON(LMTP), ANY, run_help, NULL },
 	{ SMTP_NOOP, SMTPS | ON(LMTP), ANY, run_noop, NULL },
 	{ SMTP_QUIT, SMTPS | ON(LMTP), ANY, run_quit, NULL },
+	{ SMTP_XCLIENT, SMTPS, IN(START) | IN(READY), run_xclient,
+	    "a transaction is under way" },
 };
 
 static const struct row *

@@ -13,7 +13,7 @@
  *	                 v |
  *	                AUTH --last word--> AUTH_LAST
  *
- * STARTTLS leads back to START. CLOSING takes no more commands.
+ * STARTTLS and XCLIENT lead back to START. CLOSING takes no more commands.
  */
 enum session_state {
 	ST_START,
@@ -44,6 +44,7 @@ struct smtp_session {
 	enum smtp_want want_later;
 	unsigned delay_ms;
 
+	struct xclient xclient; /* of the command in hand */
 	struct smtp_auth_step auth;
 	enum smtp_auth_verdict auth_last; /* in ST_AUTH_LAST */
 
@@ -71,6 +72,9 @@ void session_later(
 void session_reset_mail(struct smtp_session *);
 struct smtp_verdict
 session_keep(struct smtp_session *, const struct smtp_verdict *);
+
+/* Who is it? Nothing is known: after TLS is up, after XCLIENT. */
+void session_forget(struct smtp_session *);
 
 /* session_cmd.c */
 void session_command(struct smtp_session *, struct str line);

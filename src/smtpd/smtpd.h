@@ -147,6 +147,10 @@ struct smtpd {
 
 /* enter.c */
 void client_accept(struct smtpd *, const struct daemon_listener *);
+/* May that peer say XCLIENT? */
+bool enter_is_front(
+    const struct smtpd *, const struct daemon_listener *, const char *remote);
+void enter_xclient(struct client *);
 
 /* client.c; local: as a proxy says, or NULL; counted: by the door, or NULL */
 void client_start(struct smtpd *, const struct daemon_listener *, int fd,

@@ -332,6 +332,70 @@ for text in ("EHLO x.example", "MAIL FROM:<a@b.example>", "RCPT TO:<quire@localh
 r = p.smtp("Subject: proxied\r\n\r\nbody\r\n.")
 check("mail through the proxy", r.startswith("250 "), r)
 
+r = hello("127.9.0.1", FREE + 6, v2("203.0.113.9"), tls_client)
+check("IMAP over TLS after the header", r.startswith("* OK "), r)
+p = Peer("127.9.0.1", FREE + 6, v2("203.0.113.10"), tls_client)
+r = p.imap("LOGIN quire@localhost another-secret"), p.imap("SELECT INBOX")
+check("a session that lives on behind it", r[0].startswith("a OK") and r[1].startswith("a OK"), r)
+p.close()
+
+# ---- fronts that say for whom they speak
+FRONT = FREE + 4
+limits(OFF + "connection-rate 3 0 0\nconnections-per-ip 2 0 0\nfailed-logins-minute 2 0 0")
+fresh_minute(25)
+p = Peer("127.9.8.1", FRONT)
+p.say("EHLO front.example")
+offer = [p.line() for i in range(9)][-1]
+check("XCLIENT is offered", offer == "250 XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT REVERSE_NAME", offer)
+r = p.smtp("XCLIENT ADDR=203.0.113.20 NAME=c.example HELO=c.example PROTO=ESMTP")
+check("the reply is the greeting", r.startswith("220 "), r)
+for text in ("MAIL FROM:<a@b.example>", "RCPT TO:<quire@localhost>", "DATA"):
+    r = p.smtp(text)
+r = p.smtp("Subject: xclient\r\n\r\nbody\r\n.")
+check("mail of that client", r.startswith("250 "), r)
+q = Peer("127.9.8.1", FRONT)
+r = q.smtp("XCLIENT ADDR=203.0.113.20"), q.smtp("XCLIENT ADDR=203.0.113.21")
+check("another connection of the front, and another client on it", [x[:3] for x in r] == ["220", "220"], r)
+q2 = Peer("127.9.8.1", FRONT)
+r = q2.smtp("XCLIENT ADDR=203.0.113.20"), q2.smtp("XCLIENT ADDR=IPV6:2001:db8::7")
+check("the third of that client within a minute", [x[:3] for x in r] == ["220", "220"], r)
+q3 = Peer("127.9.8.1", FRONT)
+r = q3.smtp("XCLIENT ADDR=203.0.113.20"), q3.line()
+check("four in a minute are too many: 421, and closed", r[0].startswith("421 4.7.0 ") and r[1] == "", r)
+q4, q5 = Peer("127.9.8.1", FRONT), Peer("127.9.8.1", FRONT)
+check("the front itself is not counted", q5.hello.startswith("220 "), q5.hello)
+for x in (p, q, q2, q3, q4, q5):
+    x.close()
+s = Peer("127.9.8.2", FRONT + 1)
+got = []
+for ip in ("203.0.113.30", "203.0.113.30", "203.0.113.30", "203.0.113.31"):
+    s.smtp("XCLIENT ADDR=%s LOGIN=quire" % ip)
+    s.smtp("EHLO x.example")
+    got.append(s.smtp("AUTH PLAIN " + plain("quire@localhost", "bad"))[:3])
+check("failed logins are those of the client", got == ["535", "535", "454", "535"], got)
+r = s.smtp("MAIL FROM:<quire@localhost>")
+check("LOGIN gives no right", r.startswith("530 "), r)
+s.close()
+p = Peer("127.9.9.1", FRONT)
+r = p.smtp("XCLIENT ADDR=203.0.113.40")
+check("not for others: 550", r.startswith("550 5.7.0 "), r)
+r = p.smtp("EHLO x.example")
+check("nor offered", r == "250 SMTPUTF8", r)
+p.close()
+def swaks(ip, *args):
+    r = subprocess.run(["swaks", "--server", "127.0.0.1", "--port", str(FRONT), "--local-interface", ip,
+        "--from", "a@b.example", "--to", "quire@localhost"] + list(args),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return r.returncode, r.stdout.decode()
+r = swaks("127.9.8.3", "--xclient-addr", "203.0.113.50", "--xclient-name", "swaks.example", "--xclient-port", "4711",
+    "--xclient-proto", "ESMTP", "--xclient-helo", "swaks.example", "--xclient-destaddr", "192.0.2.25",
+    "--xclient-destport", "25", "--xclient-reverse-name", "swaks.example", "--helo", "swaks.example", "--h-Subject", "by swaks")
+check("swaks", r[0] == 0, r)
+r = swaks("127.9.8.3", "--xclient-addr", "IPV6:2001:db8::50", "--xclient-name", "[UNAVAILABLE]", "--tls", "--h-Subject", "by swaks, TLS")
+check("swaks under TLS", r[0] == 0, r)
+r = swaks("127.9.9.3", "--xclient", "ADDR=203.0.113.50")
+check("swaks from elsewhere", r[0] == 33 and "did not advertise XCLIENT" in r[1], r)
+
 log = open(top + "/../log").read()
 for want in (
     r"ev=limited .*remote=127\.0\.1\.1 service=smtp limit=connections-per-ip",
@@ -344,6 +408,10 @@ for want in (
     r"ev=proxy\.refused .*remote=127\.9\.1\.1 why=\"not in proxy-from\"",
     r"ev=proxy\.refused .*remote=127\.9\.0\.1 why=\"not a proxy header\"",
     r"ev=login\.failed .*remote=203\.0\.113\.5",
+    r"ev=xclient .*front=127\.9\.8\.1 remote=203\.0\.113\.20 name=c\.example",
+    r"ev=limited .*remote=203\.0\.113\.20 service=smtp limit=connection-rate",
+    r"ev=login\.failed .*remote=203\.0\.113\.30",
+    r"ev=connect .*remote=203\.0\.113\.9 service=imaps",
     r"ev=login\.limited .*remote=127\.3\.0\.1 service=smtp",
 ):
     check("log: " + want, re.search(want, log) is not None)

@@ -3,6 +3,7 @@
 # and changed by a reload.
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
+command -v swaks >/dev/null || skip_all "swaks is not installed"
 flow_init 21000
 as quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" \
     --init-only >/dev/null
@@ -23,9 +24,17 @@ listener behind {
 	smtp $((2 + P))
 	submissions $((3 + P))
 	imap $((4 + P))
+	imaps $((7 + P))
 	plain-login yes
 	proxy yes
 	proxy-from 127.9.0.0/24
+}
+listener fronts {
+	address 127.0.0.1
+	smtp $((5 + P))
+	submission $((6 + P))
+	plain-login yes
+	xclient-from 127.9.8.0/24
 }
 listener free {
 	address 127.0.0.1
@@ -47,6 +56,10 @@ done <"$T/py"
 like "Received names the client" \
     "$(cat "$MD"/new/* "$MD"/cur/* 2>/dev/null | tr -d '\n')" \
     'Received: from x\.example \(.*198\.51\.100\.7'
+heads=$(cat "$MD"/new/* "$MD"/cur/* 2>/dev/null | tr -d '\n')
+like "and the one a front speaks for" "$heads" 'Received: from c\.example \(.*203\.0\.113\.20.*by '
+like "with where it came to" "$heads" 'Received: from swaks\.example \(\[203\.0\.113\.50\]\).*by localhost \(\[192\.0\.2\.25\]\)'
+like "as IPv6 under TLS" "$heads" '\[IPv6:2001:db8::50\]\).*with ESMTPS'
 ok "the script ran to its end" grep -q 'the script is at its end' "$T/py"
 flow_stop
 done_testing

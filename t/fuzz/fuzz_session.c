@@ -52,6 +52,9 @@ answer(struct smtp_session *s, enum smtp_want want, unsigned r)
 	case WANT_AUTH_CANCEL:
 		smtp_session_auth_cancelled(s);
 		return;
+	case WANT_XCLIENT:
+		smtp_session_xclient_is(s, r % 4 ? NULL : &bad);
+		return;
 	case WANT_HELO:
 		smtp_session_helo_is(s, r % 4 ? NULL : &bad);
 		return;
@@ -97,6 +100,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	o.auth_without_tls = p[1] & 2;
 	o.offers_auth = p[1] & 4;
 	o.is_localserve = p[1] & 8;
+	o.trusts_xclient = p[0] & 128;
 	o.limits.max_size = 200;
 	o.limits.max_rcpts = 4;
 	o.limits.max_line = 300;

@@ -40,6 +40,7 @@ enum smtp_verb {
 	SMTP_HELP,
 	SMTP_NOOP,
 	SMTP_QUIT,
+	SMTP_XCLIENT, /* its arguments: format/xclient */
 };
 
 enum smtp_body {

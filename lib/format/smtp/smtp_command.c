@@ -174,6 +174,7 @@ static const struct {
 	{ STR_INIT("HELP"), SMTP_HELP, parse_any },
 	{ STR_INIT("NOOP"), SMTP_NOOP, parse_any },
 	{ STR_INIT("QUIT"), SMTP_QUIT, parse_none },
+	{ STR_INIT("XCLIENT"), SMTP_XCLIENT, parse_string },
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

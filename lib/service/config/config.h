@@ -24,8 +24,9 @@ struct config_listener {
 	struct conf_list addresses;
 	uint64_t ports[SERVICES]; /* 0: not offered */
 	bool plain_login, no_limits;
-	bool has_proxy;		     /* PROXY protocol first */
-	struct conf_list proxy_from; /* from these networks only */
+	bool has_proxy;		       /* PROXY protocol first */
+	struct conf_list proxy_from;   /* from these networks only */
+	struct conf_list xclient_from; /* who may say XCLIENT */
 	struct conf_pos pos;
 };
 

@@ -55,6 +55,7 @@ put_listener(struct buf *b, const struct config_listener *l)
 	put_bool(b, 1, "no-limits", l->no_limits);
 	put_bool(b, 1, "proxy", l->has_proxy);
 	put_list(b, 1, "proxy-from", &l->proxy_from);
+	put_list(b, 1, "xclient-from", &l->xclient_from);
 	buf_puts(b, "}\n");
 }
 

@@ -85,6 +85,7 @@ static const struct conf_row listener_rows[] = {
 	{ "no-limits",	  CONF_BOOL, S(no_limits) },
 	{ "proxy",	  CONF_BOOL, S(has_proxy) },
 	{ "proxy-from",	  CONF_LIST, S(proxy_from) },
+	{ "xclient-from", CONF_LIST, S(xclient_from) },
 };
 
 #define D(f) offsetof(struct config_domain, f)
@@ -186,16 +187,24 @@ users_block(struct arena *a, void *out, const struct conf_node *n,
 }
 
 static void
-check_proxy(const struct config_listener *l, struct conf_errors *e)
+check_nets(const struct conf_list *nets, const struct conf_pos *pos,
+    struct conf_errors *e)
 {
 	struct proxy_net net;
 	size_t i;
 
-	for (i = 0; i < l->proxy_from.n; i++)
-		if (!proxy_net_parse(&net, l->proxy_from.v[i]))
-			conf_error(e, &l->pos,
+	for (i = 0; i < nets->n; i++)
+		if (!proxy_net_parse(&net, nets->v[i]))
+			conf_error(e, pos,
 			    "'%.*s' is not a network, give IP or IP/BITS",
-			    STR_ARG(l->proxy_from.v[i]));
+			    STR_ARG(nets->v[i]));
+}
+
+static void
+check_proxy(const struct config_listener *l, struct conf_errors *e)
+{
+	check_nets(&l->proxy_from, &l->pos, e);
+	check_nets(&l->xclient_from, &l->pos, e);
 	if (l->has_proxy != (l->proxy_from.n > 0))
 		conf_error(e, &l->pos,
 		    "listener '%.*s': 'proxy yes' and 'proxy-from NETWORK ...' "

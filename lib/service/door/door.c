@@ -1,10 +1,25 @@
 #include "service/door/door.h"
 
+#include "format/proxy/proxy.h"
+
 const char *const door_settings[] = {
 	[DOOR_OPEN] = "",
 	[DOOR_RATE] = "connection-rate",
 	[DOOR_FULL] = "connections-per-ip",
 };
+
+bool
+door_trusts(const struct conf_list *nets, const char *address)
+{
+	struct proxy_net net;
+	size_t i;
+
+	for (i = 0; i < nets->n; i++)
+		if (proxy_net_parse(&net, nets->v[i]) &&
+		    proxy_net_has(&net, str_from(address)))
+			return true;
+	return false;
+}
 
 void
 door_init(struct door *d, uint64_t seed)

@@ -17,6 +17,9 @@ enum door_verdict {
 };
 extern const char *const door_settings[]; /* which setting it was */
 
+/* Is the address in one of these networks (proxy-from, xclient-from)? */
+bool door_trusts(const struct conf_list *nets, const char *address);
+
 struct door {
 	struct limit *rate, *open;
 };

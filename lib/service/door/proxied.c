@@ -22,19 +22,6 @@ struct proxied {
 
 static unsigned waiting;
 
-bool
-proxied_is_trusted(const struct config_listener *l, const char *remote)
-{
-	struct proxy_net net;
-	size_t i;
-
-	for (i = 0; i < l->proxy_from.n; i++)
-		if (proxy_net_parse(&net, l->proxy_from.v[i]) &&
-		    proxy_net_has(&net, str_from(remote)))
-			return true;
-	return false;
-}
-
 /* h == NULL: it failed */
 static void
 end(struct proxied *p, const struct proxy_header *h, const char *why)

@@ -10,12 +10,8 @@
 #include <ev.h>
 
 #include "format/proxy/proxy.h"
-#include "service/config/config.h"
 
 #define PROXIED_MAX 1000
-
-/* May that peer tell who its clients are? */
-bool proxied_is_trusted(const struct config_listener *, const char *remote);
 
 /* The header is there; the descriptor is the callee's. fd -1: it never came,
  * why says what was wrong. The header's words are valid during the call. */

@@ -242,6 +242,10 @@ static const struct {
 	    "hostname x\nlistener l {\n address 127.0.0.1\n proxy yes\n "
 	    "proxy-from 10.0.0.0/33\n}\n",
 	    "'10.0.0.0/33' is not a network" },
+	{ "quire.conf",
+	    "hostname x\nlistener l {\n address 127.0.0.1\n "
+	    "xclient-from 10.0.0.1 here\n}\n",
+	    "'here' is not a network" },
 	{ "quire.conf", MAIN "limits {\n connection-rate 3 4\n}\n",
 	    "'connection-rate' takes three numbers" },
 	{ "quire.conf", MAIN "limits {\n connections-per-ip 3 4 5 6\n}\n",

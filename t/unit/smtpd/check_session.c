@@ -126,6 +126,20 @@ do_chunk(struct host *h)
 		NULL);
 }
 
+/* Who is not let in comes from 203.0.113.66. */
+static void
+do_xclient(struct host *h)
+{
+	const struct smtp_verdict v = { 421, "4.7.0", STR("too many") };
+	const struct xclient *x = smtp_session_xclient(h->s);
+
+	buf_puts(&h->script, "<xclient ");
+	xclient_print(&h->script, x);
+	buf_puts(&h->script, ">\r\n");
+	smtp_session_xclient_is(h->s,
+	    str_eq(x->v[XCLIENT_ADDR].text, STR("203.0.113.66")) ? &v : NULL);
+}
+
 /* Run until it wants input. */
 static void
 serve(struct host *h, struct str *in)
@@ -159,6 +173,9 @@ serve(struct host *h, struct str *in)
 		case WANT_AUTH_CANCEL:
 			buf_puts(&h->script, "<cancel>\r\n");
 			smtp_session_auth_cancelled(h->s);
+			break;
+		case WANT_XCLIENT:
+			do_xclient(h);
 			break;
 		case WANT_HELO:
 			smtp_session_helo_is(
@@ -215,6 +232,7 @@ host_release(struct host *h)
 #define T	1 /* TLS is up */
 #define NOT	2 /* STARTTLS is not offered */
 #define LS	4 /* localserve */
+#define XC	8 /* may say XCLIENT */
 #define HI	"220 here.example ESMTP Quire\r\n"
 #define CID	" (cid xyz)\r\n"
 #define OK1	"250 2.1.0 sender ok\r\n"
@@ -232,6 +250,14 @@ host_release(struct host *h)
 	"454 4.7.0 too many failed logins from your network, try again " \
 	"later" CID
 #define NOPW "535 5.7.8 bad user name or password" CID
+#define WHAT "500 5.5.1 unknown command" CID
+#define SUB                                                                   \
+	"250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"             \
+	"250-REQUIRETLS\r\n250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 "        \
+	"PLAIN LOGIN\r\n"                                                     \
+	"250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-LIMITS RCPTMAX=5\r\n" \
+	"250-SMTPUTF8\r\n250 XCLIENT NAME ADDR PORT PROTO HELO DESTADDR "     \
+	"DESTPORT REVERSE_NAME\r\n"
 #define TAIL                                          \
 	"250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n" \
 	"250-LIMITS RCPTMAX=5\r\n250 SMTPUTF8\r\n"
@@ -250,6 +276,42 @@ static const struct {
 	{ "EHLO of MX", SMTP_MX, 0, "EHLO x\r\n",
 	    HI "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
 	       "250-STARTTLS\r\n" TAIL },
+	{ "EHLO to a front", SMTP_MX, XC, "EHLO x\r\n",
+	    HI "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
+	       "250-STARTTLS\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
+	       "250-LIMITS RCPTMAX=5\r\n250-SMTPUTF8\r\n250 XCLIENT NAME "
+	       "ADDR PORT PROTO HELO DESTADDR DESTPORT REVERSE_NAME\r\n" },
+	{ "XCLIENT, then all begins anew", SMTP_MX, XC,
+	    HELO "XCLIENT ADDR=203.0.113.7 NAME=x.example\r\n" MAIL HELO MAIL,
+	    HI HELLO "<xclient NAME=x.example ADDR=203.0.113.7>\r\n" HI
+		     "503 5.5.1 say EHLO first, and only one MAIL at a "
+		     "time" CID HELLO OK1 },
+	{ "with the client's own HELO", SMTP_MX, XC,
+	    "XCLIENT ADDR=203.0.113.7 HELO=evil PROTO=ESMTP\r\n" MAIL,
+	    HI "<xclient ADDR=203.0.113.7 PROTO=ESMTP HELO=evil>\r\n" HI OK1 },
+	{ "a client that is not let in", SMTP_MX, XC,
+	    "XCLIENT ADDR=203.0.113.66\r\n" HELO,
+	    HI "<xclient ADDR=203.0.113.66>\r\n421 4.7.0 too many" CID
+	       "<close>" },
+	{ "a login is forgotten, LOGIN is none", SMTP_SUBMISSION, XC | T,
+	    "EHLO x\r\n" LOGIN "XCLIENT LOGIN=me\r\nEHLO x\r\n" MAIL,
+	    HI SUB WELCOME "<xclient LOGIN=me>\r\n" HI SUB
+			   "530 5.7.0 authentication required" CID },
+	{ "errors of others do not count", SMTP_MX, XC,
+	    HELO "FOO\r\nFOO\r\nFOO\r\nXCLIENT PORT=1\r\nFOO\r\nRSET\r\n",
+	    HI HELLO WHAT WHAT WHAT "<xclient PORT=1>\r\n" HI WHAT
+				    "250 2.0.0 all forgotten\r\n" },
+	{ "XCLIENT from others", SMTP_MX, 0,
+	    HELO "XCLIENT ADDR=203.0.113.7\r\n" MAIL,
+	    HI HELLO "550 5.7.0 you may not speak for other clients" CID OK1 },
+	{ "XCLIENT in a transaction", SMTP_MX, XC,
+	    HELO MAIL "XCLIENT ADDR=203.0.113.7\r\n",
+	    HI HELLO OK1 "503 5.5.1 a transaction is under way" CID },
+	{ "XCLIENT, malformed", SMTP_MX, XC,
+	    "XCLIENT\r\nXCLIENT ADDR=x\r\nXCLIENT FOO=x\r\n",
+	    HI "501 5.5.4 argument expected" CID
+	       "501 5.5.4 bad attribute value" CID
+	       "501 5.5.4 unknown attribute" CID },
 	{ "EHLO of MX under TLS", SMTP_MX, T, "EHLO x\r\n",
 	    HI "250-here.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
 	       "250-REQUIRETLS\r\n" TAIL },
@@ -525,6 +587,7 @@ options(enum smtp_kind kind, unsigned flags)
 		.cid = STR("xyz"),
 		.has_starttls = !(flags & NOT),
 		.is_localserve = flags & LS,
+		.trusts_xclient = flags & XC,
 		.checks_helo = true,
 		.limits = smtp_limits_default };
 
