@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/forged/forged.h"
+#include "rejects.h"
 #include "system/fs/fs.h"
 #include "system/log/log.h"
 
@@ -74,50 +75,59 @@ copy_message(
 	return rc;
 }
 
-/* Our fields, newest first; of a refused copy why. */
+/* Of a refused copy: why, and of what (known.h). */
+static void
+put_refusal(struct buf *b, const struct deliver_job *job, struct str refusal)
+{
+	size_t i;
+
+	buf_puts(b, "X-Quire-Reason: ");
+	for (i = 0; i < refusal.n && i < 512; i++)
+		buf_putc(b,
+		    (unsigned char)refusal.p[i] < ' ' || refusal.p[i] == 0x7f ?
+			'?' :
+			refusal.p[i]);
+	buf_puts(b, "\r\n");
+	known_put_field(b, &job->key);
+}
+
+/* Our fields, newest first. */
 static int
-write_header(struct incoming *in, const struct msg_deliver *d,
+write_header(struct deliver_job *job, const struct msg_deliver *d,
     struct str refusal, struct err *e)
 {
 	struct buf b;
-	size_t i;
 	int rc = 0;
 
 	if (refusal.n > 0) {
 		buf_init(&b, 1024);
-		buf_puts(&b, "X-Quire-Reason: ");
-		for (i = 0; i < refusal.n && i < 512; i++)
-			buf_putc(&b, (unsigned char)refusal.p[i] < ' ' ||
-					     refusal.p[i] == 0x7f ?
-					 '?' :
-					 refusal.p[i]);
-		buf_puts(&b, "\r\n");
-		rc = incoming_write(in, buf_str(&b), e);
+		put_refusal(&b, job, refusal);
+		rc = incoming_write(job->in, buf_str(&b), e);
 		buf_release(&b);
 	}
-	return rc == 0 ? incoming_write(in, d->header, e) : -1;
+	return rc == 0 ? incoming_write(job->in, d->header, e) : -1;
 }
 
 static int
-write_copy(struct mailbox *m, const struct incoming_opts *opts,
-    struct incoming **in, const struct msg_deliver *d, int fd,
-    struct str refusal, struct forged *f, struct err *e)
+write_copy(const struct incoming_opts *opts, struct deliver_job *job,
+    const struct msg_deliver *d, int fd, struct str refusal, struct forged *f,
+    struct err *e)
 {
-	if (incoming_new(in, m, opts, e) == -1) {
-		*in = NULL;
+	if (incoming_new(&job->in, job->mailbox, opts, e) == -1) {
+		job->in = NULL;
 		return -1;
 	}
-	if (write_header(*in, d, refusal, e) == 0 &&
-	    copy_message(*in, fd, d->size, f, e) == 0 &&
-	    incoming_finish(*in, e) == 0)
+	if (write_header(job, d, refusal, e) == 0 &&
+	    copy_message(job->in, fd, d->size, f, e) == 0 &&
+	    incoming_finish(job->in, e) == 0)
 		return 0;
-	incoming_free(in);
+	incoming_free(&job->in);
 	return -1;
 }
 
 /* refusal: empty if it is to be delivered. */
 static int
-prepare(struct deliver_store *s, struct mailbox *m, struct deliver_job *job,
+prepare(struct deliver_store *s, struct deliver_job *job,
     const struct msg_deliver *d, int fd, struct str refusal, bool *is_loop,
     struct err *e)
 {
@@ -132,16 +142,16 @@ prepare(struct deliver_store *s, struct mailbox *m, struct deliver_job *job,
 		opts = (struct incoming_opts){ .flags = FLAG_SEEN };
 	do {
 		forged_init(&f, &names);
-		rc = write_copy(m, &opts, &job->in, d, fd, refusal, &f, e);
+		rc = write_copy(&opts, job, d, fd, refusal, &f, e);
 		*is_loop = f.is_loop;
 		if (rc == 0 && f.n > 0)
 			LOG_INFO("deliver.forged", F_INT("fields", f.n));
 		forged_release(&f);
 		/* before mail is refused, what is only kept in case goes */
-		has_room = rc == -1 && e->kind == ERR_SPACE && has_room &&
-			   mailbox_make_room(m, d->size * 4 + (1 << 20));
+		has_room =
+		    rc == -1 && e->kind == ERR_SPACE && has_room &&
+		    mailbox_make_room(job->mailbox, d->size * 4 + (1 << 20));
 	} while (has_room);
-	job->mailbox = m;
 	return rc;
 }
 
@@ -169,16 +179,37 @@ open_rejects(struct deliver_store *s, struct str name, struct err *e)
 	return -1;
 }
 
+/*
+ * With at_once the sender is told of the refusal: the copy is a courtesy, and
+ * a large one is left out. Else it is told 250, and this is all there is.
+ */
 static int
 prepare_reject(struct deliver_store *s, struct deliver_job *job,
     const struct msg_deliver *d, int fd, struct str refusal, struct err *e)
 {
 	bool is_loop;
+	int rc;
 
-	job->is_reject = true;
-	if (open_rejects(s, d->rejects, e) == -1)
+	if (d->at_once && d->size > REJECTS_COPY) {
+		LOG_INFO("deliver.rejects", F_CSTR("text", "too large"));
+		return 0;
+	}
+	if (open_rejects(s, d->rejects, e) == -1 ||
+	    known_key(fd, d->size, &job->key, e) == -1)
 		return -1;
-	return prepare(s, s->rejects, job, d, fd, refusal, &is_loop, e);
+	known_load(&s->known, s->rejects);
+	if (known_has(&s->known, &job->key)) {
+		LOG_INFO("deliver.rejects", F_CSTR("text", "is there already"));
+		return 0;
+	}
+	job->is_reject = true;
+	job->size = d->size;
+	job->mailbox = s->rejects;
+	rc = prepare(s, job, d, fd, refusal, &is_loop, e);
+	/* what waits for its COMMIT may never be filed: known when it is */
+	if (rc == 0 && d->at_once)
+		known_add(&s->known, &job->key);
+	return rc;
 }
 
 /* It was here before: who forwards to whom goes in a circle. */
@@ -207,8 +238,9 @@ prepare_delivery(struct deliver_store *s, struct deliver_job *job,
 		    F_CSTR("text", "filed already by one that died"));
 		return 0;
 	}
+	job->mailbox = s->inbox;
 	if (rc == 0)
-		rc = prepare(s, s->inbox, job, d, fd, STR(""), &is_loop, e);
+		rc = prepare(s, job, d, fd, STR(""), &is_loop, e);
 	return rc == 0 && is_loop ? refuse_loop(s, job, d, fd, e) : rc;
 }
 

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "known.h"
 #include "service/store/account.h"
 #include "service/store/incoming.h"
 #include "system/ipc/msg.h"
@@ -42,7 +43,9 @@ struct deliver_job {
 	struct mailbox *mailbox; /* of in */
 	struct incoming *in;	 /* NULL: nothing to be filed */
 	bool is_reject;		 /* in is a refused copy, for Rejects */
-	uint16_t code;		 /* the answer */
+	struct known_key key;	 /* of that message as it came */
+	uint64_t size;
+	uint16_t code; /* the answer */
 	char enhanced[12], text[256];
 };
 
@@ -50,6 +53,7 @@ struct deliver_job {
 struct deliver_store {
 	struct account *account;
 	struct mailbox *inbox, *rejects; /* NULL: not open */
+	struct known known;		 /* of rejects */
 	struct str authserv_id, hostname;
 };
 

@@ -14,9 +14,20 @@
 
 #define REJECTS_KEEP_S (14 * 86400)
 #define REJECTS_MAX    1000
+#define REJECTS_OCTETS (256ULL << 20)
+#define REJECTS_COPY                                      \
+	(16ULL << 20) /* larger ones only where it is the \
+		       * recipient's one chance to see them */
 
-/* Expunge those older than keep_s, and the oldest beyond max. */
+struct rejects_limits {
+	int64_t keep_s;
+	uint32_t max; /* of the mailbox */
+	uint64_t max_octets;
+};
+extern const struct rejects_limits rejects_limits_default;
+
+/* Expunge those older than keep_s, and the oldest beyond the maxima. */
 int rejects_expire(
-    struct mailbox *, int64_t now, int64_t keep_s, uint32_t max, struct err *);
+    struct mailbox *, int64_t now, const struct rejects_limits *, struct err *);
 
 #endif

@@ -13,9 +13,10 @@
 #include "service/config/config.h"
 #include "system/log/log.h"
 
-#define IDLE_MS	  5000 /* wait this long for more mail of the same owner */
-#define MAX_HELD  4096 /* messages prepared and not yet decided */
-#define TIDY_EACH 500  /* refused copies; else when the worker ends */
+#define IDLE_MS	    5000 /* wait this long for more mail of the same owner */
+#define MAX_HELD    4096 /* messages prepared and not yet decided */
+#define TIDY_EACH   500	 /* refused copies; else when the worker ends */
+#define TIDY_OCTETS (REJECTS_OCTETS / 4)
 
 struct worker {
 	int chan;
@@ -25,6 +26,7 @@ struct worker {
 	struct deliver_job *held; /* they wait for COMMIT or ABORT */
 	size_t n_held, cap_held;
 	unsigned n_rejects; /* filed since the last look at their age */
+	uint64_t reject_octets;
 	char recv_buf[IPC_MAX];
 };
 
@@ -66,6 +68,7 @@ close_store(struct worker *w)
 {
 	mailbox_close(&w->store.inbox);
 	mailbox_close(&w->store.rejects);
+	known_release(&w->store.known);
 	account_close(&w->store.account);
 }
 
@@ -239,9 +242,26 @@ tidy_rejects(struct worker *w)
 	if (w->n_rejects == 0 || w->store.rejects == NULL)
 		return;
 	w->n_rejects = 0;
-	if (rejects_expire(w->store.rejects, date_now(), REJECTS_KEEP_S,
-		REJECTS_MAX, &e) == -1)
+	w->reject_octets = 0;
+	if (rejects_expire(w->store.rejects, date_now(),
+		&rejects_limits_default, &e) == -1)
 		LOG_ERROR("deliver.failed", F_ERR(&e));
+}
+
+/* A refused copy was filed, or could not be: code 4xx. */
+static void
+count_reject(struct worker *w, const struct deliver_job *job)
+{
+	struct known *k = &w->store.known;
+
+	if (!job->is_reject)
+		return;
+	if (job->code >= 400 && job->code < 500)
+		known_release(k);
+	else if (!known_has(k, &job->key))
+		known_add(k, &job->key);
+	w->n_rejects++;
+	w->reject_octets += job->size;
 }
 
 static void
@@ -267,9 +287,9 @@ finish(struct worker *w, size_t n)
 		else if (job->kind == DELIVER_PREPARE)
 			incoming_free(&job->in);
 		else
-			w->n_rejects += job->is_reject;
+			count_reject(w, job);
 	}
-	if (w->n_rejects >= TIDY_EACH)
+	if (w->n_rejects >= TIDY_EACH || w->reject_octets >= TIDY_OCTETS)
 		tidy_rejects(w);
 	if (s->inbox != NULL)
 		mailbox_export(s->inbox);

@@ -43,7 +43,18 @@ pack(struct client *cl, uint16_t type, struct buf *out)
 	msg_pack_check(out, type, cl->check.id, &m);
 }
 
-/* The message may be taken: what is said on top of it, and to the mdas. */
+/* The message itself is refused, for every recipient. */
+static void
+refuse_all(struct client *cl, const struct smtp_verdict *v, struct str reason)
+{
+	size_t n = smtp_session_mail(cl->session)->n_rcpts, i;
+
+	for (i = 0; i < n; i++)
+		smtp_session_refuse_rcpt(cl->session, i, v, reason);
+	deliver_rejects(cl);
+}
+
+/* What is said on top of it, and to the mdas. */
 static void
 message_is(struct client *cl, const struct smtp_verdict *v,
     const struct msg_checked *a)
@@ -56,6 +67,8 @@ message_is(struct client *cl, const struct smtp_verdict *v,
 		smtp_session_set_slow(cl->session);
 	if (v->code == 250)
 		deliver_start(cl);
+	else if (a->is_unwanted)
+		refuse_all(cl, v, a->reason);
 	else
 		deliver_refuse(cl, v);
 }

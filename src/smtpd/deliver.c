@@ -18,6 +18,9 @@
  * A recipient that refuses for good beside others that accept: the sender is
  * told 250, so the copy is filed in Rejects, where its owner finds it.
  *
+ * If all refuse it by policy the sender is told so, and each has a copy in
+ * Rejects if that can be; whatever becomes of it, the refusal stands.
+ *
  * If a commit fails that was prepared, after others succeeded, the reply is
  * 4xx all the same: copies may come twice then, but none is lost.
  */
@@ -262,11 +265,17 @@ put_header(struct client *cl, const struct smtp_mail *mail,
 	smtp_received_put(out, &t);
 }
 
-/* "refused; 550 5.1.1 text" */
+/* "dmarc-policy; 550 5.7.26 text" */
 static void
-put_refusal(struct buf *b, const struct smtp_verdict *v)
+put_refusal(struct buf *b, const struct smtp_rcpt *r)
 {
-	buf_printf(b, "refused; %d %s %.*s", v->code,
+	const struct smtp_verdict *v = &r->result;
+
+	if (r->reason.n > 0)
+		buf_put(b, r->reason);
+	else
+		buf_puts(b, "refused");
+	buf_printf(b, "; %d %s %.*s", v->code,
 	    v->enhanced == NULL ? "" : v->enhanced, STR_ARG(v->text));
 }
 
@@ -293,7 +302,7 @@ pack_job(struct client *cl, const struct smtp_mail *mail,
 	addr_print(&to, &addr);
 	put_header(cl, mail, &addr, &header);
 	if (j->is_refused)
-		put_refusal(&refusal, &rcpt->result);
+		put_refusal(&refusal, rcpt);
 	d.sender = buf_str(&sender);
 	d.recipient = buf_str(&to);
 	d.header = buf_str(&header);
@@ -305,6 +314,17 @@ pack_job(struct client *cl, const struct smtp_mail *mail,
 	buf_release(&refusal);
 	buf_release(&header);
 	return !j->order.full && !header.full;
+}
+
+/* Its verdict is there already. */
+static void
+preset(struct job *j, const struct smtp_verdict *v)
+{
+	j->is_refused = true;
+	j->code = v->code;
+	(void)str_copy(str_from(v->enhanced), j->enhanced, sizeof(j->enhanced));
+	(void)str_copy(
+	    str_sub(v->text, 0, sizeof(j->text) - 1), j->text, sizeof(j->text));
 }
 
 /* NULL: the account has gone since RCPT, or there is no room. */
@@ -324,8 +344,8 @@ start_job(struct client *cl, size_t i, bool at_once)
 	j->client = cl;
 	j->rcpt = i;
 	j->state = at_once ? JOB_ONCE : JOB_PREPARE;
-	j->is_refused = rcpt->is_unknown;
-	j->code = rcpt->is_unknown ? rcpt->result.code : 0;
+	if (rcpt->is_unknown)
+		preset(j, &rcpt->result);
 	TAILQ_INSERT_TAIL(&cl->jobs, j, sibling);
 	j->id = idtable_put(&f->jobs, j);
 	j->fd = dup(cl->spool.fd);
@@ -371,6 +391,35 @@ deliver_refuse(struct client *cl, const struct smtp_verdict *v)
 	for (i = 0; i < mail->n_rcpts; i++)
 		smtp_session_result(cl->session, i, &copy);
 	finish(cl, v);
+}
+
+/* A copy for each recipient of ours, where there are any. */
+static void
+start_rejects(struct client *cl)
+{
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
+	const struct config_account *a;
+	size_t i;
+
+	for (i = 0; i < mail->n_rcpts; i++)
+		if (mail->rcpts[i].reason.n > 0 &&
+		    rcpt_account(cl->front->config, &mail->rcpts[i], &a) ==
+			RCPT_OK &&
+		    start_job(cl, i, true) == NULL)
+			LOG_WARN("deliver.rejects",
+			    F_CSTR("text", "a copy cannot be ordered"));
+}
+
+void
+deliver_rejects(struct client *cl)
+{
+	cl->wait = WAIT_DELIVER;
+	cl->pending = 0;
+	start_rejects(cl);
+	if (cl->pending == 0)
+		finish(cl, NULL);
+	else
+		mda_flush(cl->front);
 }
 
 /* WANT_DELIVER: a job for each recipient that is to get it. */

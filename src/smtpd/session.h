@@ -105,7 +105,7 @@ struct smtp_rcpt {
 	bool is_unknown;    /* was accepted only to be refused: not to be
 			     * delivered, its result is there */
 	struct smtp_verdict result;
-	void *user; /* the host's */
+	struct str reason; /* of a refusal by policy: a word */
 };
 
 struct smtp_mail {
@@ -186,6 +186,10 @@ void smtp_session_discarded(struct smtp_session *);
 void smtp_session_result(
     struct smtp_session *, size_t rcpt, const struct smtp_verdict *);
 void smtp_session_delivered(struct smtp_session *);
+
+/* At WANT_DELIVER: this recipient is not to have it; a word says why. */
+void smtp_session_refuse_rcpt(struct smtp_session *, size_t rcpt,
+    const struct smtp_verdict *, struct str reason);
 
 /* 421 and close, whatever it is doing: 4.3.2 shutdown, 4.4.2 time-out */
 void

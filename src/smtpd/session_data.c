@@ -279,6 +279,20 @@ smtp_session_result(
 }
 
 void
+smtp_session_refuse_rcpt(struct smtp_session *s, size_t rcpt,
+    const struct smtp_verdict *v, struct str reason)
+{
+	struct smtp_rcpt *r = &s->mail.rcpts[rcpt];
+
+	assert(s->want == WANT_DELIVER && rcpt < s->mail.n_rcpts);
+	if (r->is_unknown)
+		return;
+	r->result = session_keep(s, v);
+	r->reason = arena_str(&s->mail_arena, str_sub(reason, 0, 64));
+	r->is_unknown = true;
+}
+
+void
 smtp_session_delivered(struct smtp_session *s)
 {
 	assert(s->want == WANT_DELIVER);

@@ -200,6 +200,8 @@ void spool_close(struct smtpd *, struct spool *);
 
 /* deliver.c: a message to all its recipients, or to none */
 void deliver_start(struct client *);
+/* All are refused by policy: only copies for Rejects. */
+void deliver_rejects(struct client *);
 /* The same verdict for all; nothing is under way. */
 void deliver_refuse(struct client *, const struct smtp_verdict *);
 void deliver_forget(struct client *); /* the client is gone */

@@ -168,7 +168,58 @@ receive $LISTED a@plain.test "$T/m"
 like "a block list puts off, vaguely" "$out" 'END 451 4\.3\.0 error processing'
 is "a zone that lists everything is not used" "$(grep -c 'reason=dns-blocklisted' "$T/log")" 1
 
+# what is refused by policy is in Rejects, once
+R=$MD/.Rejects
+rejects() { find "$R/cur" "$R/new" -type f 2>/dev/null | wc -l; }
+find "$R/cur" "$R/new" -type f -delete
+as quire -C "$D" stop >/dev/null; wait "$FLOW_PID"; flow_start # deliverers forget
+message good.test 20 >"$T/m"
+receive $BAD a@good.test "$T/m"
+like "refused" "$out" 'END 550 5\.7\.26'
+is "filed there, seen" "$(find "$R/cur" -name '*:2,S' | wc -l)$f" 1
+x=$(cat "$R"/cur/*)
+like "with the reason" "$x" '^X-Quire-Reason: dmarc-policy; 550 5\.7\.26 refused, as'
+like "and what was found" "$(printf '%s' "$x" | tr -d '\n')" 'Authentication-Results: mx\.here\.test;.*dmarc=fail'
+receive $BAD a@good.test "$T/m"
+receive $BAD a@good.test "$T/m"
+like "tried again" "$out" 'END 550 5\.7\.26'
+is "not filed again" "$(rejects)" 1
+sed 's/^Subject/Message-ID: <One@x.test>\n&/' "$T/m" >"$T/x"
+receive $BAD a@good.test "$T/x"
+is "another one is" "$(rejects)" 2
+{ sed 's/<One@/<one@/' "$T/x"; echo changed; } >"$T/y"
+receive $BAD a@good.test "$T/y"
+is "not one with the same Message-ID" "$(rejects)" 2
+sed 's/<One@/<Two@/' "$T/x" >"$T/y"
+receive $BAD a@good.test "$T/y"
+is "but with another" "$(rejects)" 3
+as quire -C "$D" stop >/dev/null; wait "$FLOW_PID"; flow_start
+receive $BAD a@good.test "$T/x"
+is "a new deliverer knows them" "$(rejects)" 3
+message plain.test 21 >"$T/m"
+receive $LISTED a@plain.test "$T/m"
+like "what a block list puts off as well" "$out$(cat "$R"/cur/* | grep -c 'X-Quire-Reason: dns-blocklisted; 451 4.3.0')" 'END 451.*1$'
+message good.test 22 >"$T/m"
+head -c 17000000 /dev/zero | tr '\0' 'x' | fold -w 990 >>"$T/m"
+receive $BAD a@good.test "$T/m"
+like "a large one is refused" "$out" 'END 550 5\.7\.26'
+is "and not kept" "$(rejects)" 4
+as chmod 500 "$R/tmp"
+message good.test 23 >"$T/m"
+receive $BAD a@good.test "$T/m"
+like "if it cannot be kept it is refused all the same" "$out" 'END 550 5\.7\.26'
+as chmod 700 "$R/tmp"
+receive $BAD a@good.test "$T/m"
+is "and kept when that is possible again" "$(rejects)" 5
+message quar.test 24 >"$T/m"
+as /usr/bin/python3 "$T/smtp.py" "$SMTP" $OUR mail.good.test a@good.test "$T/m" \
+    quire@localhost abuse@localhost >"$T/replies" 2>&1
+like "for two recipients: one refusal" "$(cat "$T/replies")" 'END 550 5\.7\.26'
+is "one copy in the mailbox of both" "$(rejects)" 6
+is "nothing delivered" "$(ls "$MD/new")" ""
+
 # forged fields
+message plain.test 8 >"$T/m"
 {
 	cat <<'M'
 Return-Path: <boss@good.test>

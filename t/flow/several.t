@@ -50,7 +50,8 @@ is "filed where it was accepted" "$(files "$M2/new")" 1
 f=$(find "$MD/.Rejects/cur" -type f)
 like "the other copy is in Rejects, seen" "$f" ':2,S$'
 like "and says why" "$(sed -n 1p "$f")" '^X-Quire-Reason: refused; 550 5\.0\.0 '
-like "above our other fields" "$(sed -n 2p "$f")" '^Delivered-To: x\.permerror@localhost'
+like "and of what" "$(sed -n 2p "$f")" '^X-Quire-Rejected: - [0-9a-f]{32}$'
+like "above our other fields" "$(sed -n 3p "$f")" '^Delivered-To: x\.permerror@localhost'
 clear_all
 like "all refused: nothing is kept" "$(send "$T/m" x.permerror@localhost y.permerror@localhost)" 'END 550'
 is "nor in Rejects" "$(files "$MD/.Rejects/cur" "$MD/.Rejects/new")" 1

@@ -1,6 +1,10 @@
-/* What of the refused copies goes, and that nothing else does. */
+/* What of the refused copies goes, and nothing else; and which are known. */
 #include "../store/t_store.h"
 
+#include <fcntl.h>
+#include <string.h>
+
+#include "../../../src/mda/known.h"
 #include "../../../src/mda/rejects.h"
 
 #define DAY 86400
@@ -66,6 +70,14 @@ left(void)
 	return buf_cstr(&b);
 }
 
+static int
+expire(int64_t keep_s, uint32_t max, uint64_t octets)
+{
+	const struct rejects_limits l = { keep_s, max, octets };
+
+	return rejects_expire(box, now, &l, NULL);
+}
+
 #define REFUSED "X-Quire-Reason: mail-loop; x\r\nSubject: a\r\n\r\nb\r\n"
 #define OWN	"Subject: X-Quire-Reason: \r\n\r\nb\r\n"
 
@@ -76,9 +88,9 @@ START_TEST(by_age)
 	file(REFUSED, 15);
 	file(REFUSED, 13);
 	file("", 20);
-	ck_assert(rejects_expire(box, now, 14 * DAY, 1000, NULL) == 0);
+	ck_assert(expire(14 * DAY, 1000, 1 << 20) == 0);
 	ck_assert_str_eq(left(), "2 4 5 ");
-	ck_assert(rejects_expire(box, now, 14 * DAY, 1000, NULL) == 0);
+	ck_assert(expire(14 * DAY, 1000, 1 << 20) == 0);
 	ck_assert_str_eq(left(), "2 4 5 ");
 }
 END_TEST
@@ -89,11 +101,109 @@ START_TEST(by_number)
 	file(REFUSED, 3);
 	file(REFUSED, 2);
 	file(REFUSED, 1);
-	ck_assert(rejects_expire(box, now, 14 * DAY, 4, NULL) == 0);
+	ck_assert(expire(14 * DAY, 4, 1 << 20) == 0);
 	ck_assert_str_eq(left(), "1 2 3 4 ");
-	ck_assert(rejects_expire(box, now, 14 * DAY, 2, NULL) == 0);
+	ck_assert(expire(14 * DAY, 2, 1 << 20) == 0);
 	ck_assert_str_eq(left(), "1 4 ");
-	ck_assert(rejects_expire(box, now, 14 * DAY, 0, NULL) == 0);
+	ck_assert(expire(14 * DAY, 0, 1 << 20) == 0);
+	ck_assert_str_eq(left(), "1 ");
+}
+END_TEST
+
+/* --- which are known --- */
+
+static int
+message_fd(const char *text)
+{
+	int fd = openat(t_rootfd, "m", O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	ck_assert(fd != -1);
+	ck_assert(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	return fd;
+}
+
+static struct known_key
+key_of(const char *text)
+{
+	struct known_key key;
+	int fd = message_fd(text);
+
+	ck_assert(known_key(fd, strlen(text), &key, NULL) == 0);
+	close(fd);
+	return key;
+}
+
+#define A "Message-ID: (x) <One@x.example>\r\nSubject: a\r\n\r\nb\r\n"
+
+static const struct {
+	const char *text;
+	bool is_known; /* where A is */
+} same[] = {
+	{ A, true },
+	{ "message-id: <one@X.example>\r\n\r\nsomething else\r\n", true },
+	{ "Message-ID: <Two@x.example>\r\nSubject: a\r\n\r\nb\r\n", false },
+	{ "Subject: a\r\n\r\nMessage-ID: <One@x.example>\r\n", false },
+	{ "Message-ID: nothing\r\n\r\nb\r\n", false },
+	{ "Subject: a\r\n\r\nb\r\n", false },
+	{ "", false },
+};
+
+START_TEST(known)
+{
+	struct known_key a = key_of(A), key = key_of(same[_i].text);
+	struct known k = { 0 };
+	struct buf b;
+
+	known_load(&k, box);
+	ck_assert(!known_has(&k, &a));
+	known_add(&k, &a);
+	ck_assert(known_has(&k, &key) == same[_i].is_known);
+	known_release(&k);
+	/* and as another deliverer reads it */
+	buf_init(&b, 4096);
+	buf_puts(&b, "X-Quire-Reason: x\r\n");
+	known_put_field(&b, &a);
+	buf_puts(&b, A);
+	file(buf_cstr(&b), 1);
+	buf_clear(&b);
+	buf_puts(&b, "X-Quire-Reason: x\r\nX-Quire-Rejected: 12 zz\r\n\r\n");
+	file(buf_cstr(&b), 1);
+	known_load(&k, box);
+	ck_assert_uint_eq(k.n, 2);
+	ck_assert(known_has(&k, &key) == same[_i].is_known);
+	known_release(&k);
+	buf_release(&b);
+}
+END_TEST
+
+/* Without a Message-ID the octets say it. */
+START_TEST(known_by_octets)
+{
+	static const char text[] = "Subject: a\r\n\r\nb\r\n";
+	struct known_key a = key_of(text),
+			 b = key_of("Subject: a\r\n\r\nc\r\n");
+	struct known k = { 0 };
+	int fd = message_fd(text);
+
+	known_add(&k, &a);
+	ck_assert(!a.has_id);
+	ck_assert(known_has(&k, &a));
+	ck_assert(!known_has(&k, &b));
+	ck_assert(known_key(fd, sizeof(text) + 1, &a, NULL) == -1);
+	close(fd);
+	known_release(&k);
+}
+END_TEST
+
+START_TEST(by_size)
+{
+	file(OWN, 3);
+	file(REFUSED, 3);
+	file(REFUSED, 2);
+	file(REFUSED, 1);
+	ck_assert(expire(14 * DAY, 100, 3 * (sizeof(REFUSED) - 1)) == 0);
+	ck_assert_str_eq(left(), "1 3 4 ");
+	ck_assert(expire(14 * DAY, 100, 1) == 0);
 	ck_assert_str_eq(left(), "1 ");
 }
 END_TEST
@@ -107,6 +217,9 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, by_age);
 	tcase_add_test(t, by_number);
+	tcase_add_test(t, by_size);
+	tcase_add_loop_test(t, known, 0, N(same));
+	tcase_add_test(t, known_by_octets);
 	suite_add_tcase(s, t);
 	return t_run(s);
 }
