@@ -37,6 +37,7 @@ int step_open(int dirfd, const char *name);  /* O_RDWR, made if need be */
  * to read it. */
 bool step_fits(int dirfd, const struct stat *file);
 int step_write(int fd, struct str);
+int step_append(int fd, struct str); /* whole, or -1: O_APPEND */
 int step_pwrite(int fd, struct str, uint64_t off);
 int step_truncate(int fd, uint64_t size);
 int step_sync(int fd);	    /* fsync */
@@ -113,6 +114,7 @@ bool folder_is_inbox(struct str name);
 #define LOCK_INDEX    1
 #define LOCK_SCAN     3
 #define LOCK_REGISTER 4
+#define LOCK_STREAM   5 /* of the account */
 
 enum journal_kind { JOURNAL_MAILBOX, JOURNAL_ACCOUNT };
 
@@ -745,6 +747,8 @@ bool tree_is_subscribed(const struct tree *, struct str name);
 /* Is `name` below `parent`? */
 bool name_is_below(struct str name, struct str parent);
 void op_mbox_pack(struct ops *, const struct node *);
+/* RENBEGIN: one old name and the new one */
+bool op_pair_next(struct cur *, struct str *from, struct str *to);
 
 struct layout {	      /* where mailboxes lie (layout.c) */
 	bool is_fs;   /* directories in directories; else Maildir++ */
@@ -754,6 +758,14 @@ struct layout {	      /* where mailboxes lie (layout.c) */
 struct walked { /* directories of LAYOUT=fs, as last seen */
 	char **v;
 	size_t n, cap;
+};
+
+struct stream { /* changes/stream.c: the file being written to */
+	int fd;
+	uint32_t salt, records;
+	uint64_t base, end; /* end: of the file, when we last wrote */
+	dev_t dev;
+	ino_t ino;
 };
 
 struct account {
@@ -777,6 +789,7 @@ struct account {
 		int64_t octets, messages;
 	} owed;
 	struct adopt_box *adopting; /* gets told what is found (adopt.h) */
+	struct stream stream;
 };
 
 const char *account_hostname(const struct account *);
@@ -797,6 +810,16 @@ uint32_t account_next_uidvalidity(struct account *);
 /* Directory of a mailbox below the root; of INBOX it is "." */
 bool
 account_dir(const struct account *, struct str name, char out[NAME_LEN + 1]);
+
+/* ---- changes/stream.c: what is about to change ---- */
+extern uint32_t store_stream_records; /* of one file; for tests */
+/* Under byte 0: the journal is about to reach `end`. */
+void stream_note_mailbox(const struct mailbox *, uint64_t end);
+void stream_note_tree(struct account *, uint64_t end);
+/* There is about to be a journal that goes on from no other. */
+void stream_note_adopted(struct account *, const uint8_t id[16]);
+void stream_note_tree_anew(struct account *);
+void stream_close(struct stream *);
 
 /* ---- layout.c, state.c (layout_int.h has the rest) ---- */
 /*

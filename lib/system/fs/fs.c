@@ -246,6 +246,19 @@ fs_unlock(int fd, uint64_t byte)
 }
 
 bool
+fs_is_locked(int fd, uint64_t byte)
+{
+	struct flock fl = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)byte,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, F_OFD_GETLK, &fl) == -1 || fl.l_type != F_UNLCK;
+}
+
+bool
 fs_is_network(int fd, const char **name)
 {
 	static const struct {

@@ -43,6 +43,9 @@ int fs_mkdir_p(const char *path, mode_t mode, struct err *);
 int
 fs_lock(int fd, uint64_t byte, bool exclusive, int timeout_ms, struct err *);
 int fs_unlock(int fd, uint64_t byte);
+/* Does anybody hold it, by another description? Also when that is not to be
+ * told. */
+bool fs_is_locked(int fd, uint64_t byte);
 
 /* true if the directory is on a network file system (store.md 0a.9). */
 bool fs_is_network(int fd, const char **name);

@@ -105,6 +105,8 @@ mailbox_append(struct mailbox *m, uint16_t flags, bool bookkeeping, bool sync,
 	if (m->ops.n == 0)
 		return 0;
 	predict(&m->v, &m->ops, &c);
+	if (!bookkeeping)
+		stream_note_mailbox(m, off + m->ops.b.n + TXN_FOOT);
 	rc = journal_append(&m->j, &m->ops, flags, modseq, &c, sync, e);
 	if (rc == 0) {
 		t = (struct txn){ .off = off,

@@ -365,6 +365,7 @@ adopt(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
 	if (rc == 0) {
 		if (a.list.uidvalidity != 0)
 			spec.uidvalidity = a.list.uidvalidity;
+		stream_note_adopted(m->account, id);
 		rc = create(&m->j, &spec, e);
 	}
 	view_release(&m->v);

@@ -97,6 +97,8 @@ account_lock(struct account *a, struct err *e)
 		if (rc == 0) {
 			if (a->j.must_publish)
 				journal_publish(&a->j, &none, 0, 0);
+			if (a->j.was_salvaged || a->j.was_short)
+				stream_note_tree_anew(a);
 			a->j.must_publish = a->j.was_cut = false;
 			a->j.was_salvaged = a->j.was_short = false;
 			ops_clear(&a->ops);
@@ -123,6 +125,7 @@ account_append(struct account *a, bool sync, struct err *e)
 
 	if (a->ops.n == 0)
 		return 0;
+	stream_note_tree(a, a->j.end + a->ops.b.n + TXN_FOOT);
 	rc = journal_append(
 	    &a->j, &a->ops, 0, journal_next_modseq(&a->j), &none, sync, e);
 	if (rc == 0) {
@@ -209,7 +212,8 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 	*a = (struct account){ .opts = *opts,
 		.layout.is_fs = opts->is_fs,
 		.indexfd = -1,
-		.acctfd = -1 };
+		.acctfd = -1,
+		.stream.fd = -1 };
 	a->rootfd = fcntl(rootfd, F_DUPFD_CLOEXEC, 3);
 	journal_init(&a->j, JOURNAL_ACCOUNT, -1, opts->readonly);
 	tree_init(&a->tree);
@@ -268,6 +272,7 @@ account_close(struct account **ap)
 	account_export_state(a, 0, NULL); /* else by who closes it next */
 	maildirsize_write(a, NULL);
 	account_purge(a);
+	stream_close(&a->stream);
 	journal_release(&a->j);
 	tree_release(&a->tree);
 	ops_release(&a->ops);

@@ -230,6 +230,7 @@ found_locked(struct account *a, bool was_new, struct err *e)
 	pack_sub(&a->ops, STR("INBOX"));
 	if (was_new && !hidden && found_new(a, e) == -1)
 		return -1;
+	stream_note_tree_anew(a);
 	rc = hidden ? journal_create_hidden(&a->j, &spec, e) :
 		      journal_create(&a->j, &spec, e);
 	ops_clear(&a->ops);

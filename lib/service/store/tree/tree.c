@@ -259,8 +259,8 @@ apply_id(struct tree *t, const struct op *op)
 }
 
 /* pairs of { u16 length, name, u16 length, name } */
-static bool
-pair_next(struct cur *c, struct str *from, struct str *to)
+bool
+op_pair_next(struct cur *c, struct str *from, struct str *to)
 {
 	uint16_t n;
 
@@ -277,7 +277,7 @@ apply_renbegin(struct tree *t, struct str body)
 	struct cur c;
 
 	cur_init(&c, body);
-	while (pair_next(&c, &from, &to)) {
+	while (op_pair_next(&c, &from, &to)) {
 		node = tree_find(t, from);
 		if (node == NULL || tree_find(t, to) != NULL)
 			continue;

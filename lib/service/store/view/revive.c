@@ -61,6 +61,7 @@ revive_locked(struct account *a, struct err *e)
 	account_log(a, 0, "store.revived",
 	    "the account's journal is gone: written anew from an open session");
 	pack_tree(a);
+	stream_note_tree_anew(a);
 	rc = journal_create(&a->j, &spec, e);
 	ops_clear(&a->ops);
 	return rc;
