@@ -69,6 +69,11 @@ static const struct quire_command commands[] = {
 	    "take over Maildirs of another server, or tell what that would "
 	    "give",
 	    cmd_adopt, false },
+	{ "changes",
+	    "[--since TOKEN] [--wait SECONDS] [--json] (--maildir DIR | "
+	    "ACCOUNT)",
+	    "what changed since, and a token for the next time", cmd_changes,
+	    false },
 	{ "rebuild",
 	    "[--json] [--new-uidvalidity] (--maildir DIR | ACCOUNT) "
 	    "[MAILBOX...]",

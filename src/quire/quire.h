@@ -77,6 +77,7 @@ bool quire_coexists(const struct quire *);
 int cmd_localserve(struct quire *, int, char **);
 int cmd_account(struct quire *, int, char **);
 int cmd_passwd(struct quire *, int, char **);
+int cmd_changes(struct quire *, int, char **);
 int cmd_config(struct quire *, int, char **);
 int cmd_status(struct quire *, int, char **);
 int cmd_stop(struct quire *, int, char **);
