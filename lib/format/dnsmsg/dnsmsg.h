@@ -132,8 +132,11 @@ bool dns_type_from(struct str, enum dns_type *); /* any case */
 bool dns_name_to_wire(struct buf *, struct str name);
 bool dns_name_valid(struct str name);
 bool dns_name_eq(struct str, struct str); /* a last dot does not matter */
-/* Is `name` the same as `parent` or below it? */
+/* Is `name` the same as `parent` or below it? Label by label. */
 bool dns_name_within(struct str name, struct str parent);
+unsigned dns_name_labels(struct str name); /* 0 of "" and "." */
+/* Its last n labels; all of it if it has no more. */
+struct str dns_name_last(struct str name, unsigned n);
 /* The name to ask for PTR: "4.3.2.1.in-addr.arpa", "...ip6.arpa". */
 struct str dns_name_reverse(struct arena *, const uint8_t *ip, bool is_ipv6);
 

@@ -126,17 +126,49 @@ dns_name_eq(struct str a, struct str b)
 		   str_make((const char *)wb, nb));
 }
 
+/* What follows the first label and its dot; "" if nothing does. */
+static struct str
+behind_label(struct str name)
+{
+	struct cur c;
+	unsigned v;
+
+	cur_init(&c, name);
+	while (cur_left(&c) > 0 && !cur_at(&c, '.'))
+		if (!octet(&c, &v))
+			return STR("");
+	(void)cur_try(&c, '.');
+	return cur_rest(&c);
+}
+
+unsigned
+dns_name_labels(struct str name)
+{
+	unsigned n = 0;
+
+	for (name = undotted(name); name.n > 0 && !str_eq(name, STR("."));
+	     name = behind_label(name))
+		n++;
+	return n;
+}
+
+struct str
+dns_name_last(struct str name, unsigned n)
+{
+	unsigned i = dns_name_labels(name);
+
+	for (; i > n; i--)
+		name = behind_label(name);
+	return name;
+}
+
 bool
 dns_name_within(struct str name, struct str parent)
 {
-	name = undotted(name);
-	parent = undotted(parent);
-	if (str_eq(parent, STR(".")) || str_eq_nocase(name, parent))
-		return true;
-	return name.n > parent.n + 1 && name.p[name.n - parent.n - 1] == '.' &&
-	       name.p[name.n - parent.n - 2] != '\\' &&
-	       str_eq_nocase(
-		   str_sub(name, name.n - parent.n, parent.n), parent);
+	unsigned n = dns_name_labels(parent);
+
+	return n == 0 ? str_eq(parent, STR(".")) :
+			dns_name_eq(dns_name_last(name, n), parent);
 }
 
 struct str

@@ -213,6 +213,15 @@ static const struct {
 	{ "x\\.test", "test", false },
 	{ "test", "a.test", false },
 	{ "a", ".", true },
+	{ "x\\.a.test", "a.test", false },
+	{ "x\\\\.a.test", "a.test", true },
+	{ "y.x\\.a.test", "X\\046a.test.", true },
+	{ "y.x\\046a.test", "x.a.test", false },
+	{ "b.a\\032c", "A c", true },
+	{ "a.test", "", false },
+	{ "", "a.test", false },
+	{ "", ".", true },
+	{ ".", ".", true },
 };
 /* clang-format on */
 
@@ -320,6 +329,22 @@ START_TEST(within_table)
 }
 END_TEST
 
+START_TEST(labels)
+{
+	ck_assert_uint_eq(dns_name_labels(STR("a.b.test.")), 3);
+	ck_assert_uint_eq(dns_name_labels(STR("a\\.b.test")), 2);
+	ck_assert_uint_eq(dns_name_labels(STR("a\\\\.b.test")), 3);
+	ck_assert_uint_eq(dns_name_labels(STR("a\\04")), 1);
+	ck_assert_uint_eq(dns_name_labels(STR(".")), 0);
+	ck_assert_uint_eq(dns_name_labels(STR("")), 0);
+	eq(dns_name_last(STR("a.b.test"), 2), "b.test");
+	eq(dns_name_last(STR("a\\.b.test"), 2), "a\\.b.test");
+	eq(dns_name_last(STR("a.b.test."), 1), "test.");
+	eq(dns_name_last(STR("a"), 5), "a");
+	eq(dns_name_last(STR("a"), 0), "");
+}
+END_TEST
+
 /* as the client wrote it, as the answer is read */
 START_TEST(escapes_are_equal)
 {
@@ -387,6 +412,7 @@ main(void)
 	tcase_add_loop_test(t, refused_table, 0, N(refused));
 	tcase_add_loop_test(t, name_table, 0, N(names));
 	tcase_add_loop_test(t, within_table, 0, N(withins));
+	tcase_add_test(t, labels);
 	tcase_add_test(t, escapes_are_equal);
 	tcase_add_test(t, query_ends_in_opt);
 	tcase_add_test(t, reverse_names);
