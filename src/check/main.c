@@ -91,6 +91,7 @@ configure(struct check *k)
 	s->hostname = c->hostname;
 	s->dnsbl = c->checks.dnsbl.v;
 	s->n_dnsbl = c->checks.dnsbl.n;
+	s->is_tree_walk = c->checks.organization == ORGANIZATION_TREE_WALK;
 	s->limit_ms = (unsigned)c->limits.check_ms;
 	k->setup.authserv_id = config_authserv_id(c);
 	if (config_has_checks(c))

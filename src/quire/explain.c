@@ -348,6 +348,8 @@ set_up(struct explain *x, char hostname[256])
 	s->hostname = c == NULL ? str_from(hostname) : c->hostname;
 	s->dnsbl = c == NULL ? NULL : c->checks.dnsbl.v;
 	s->n_dnsbl = c == NULL ? 0 : c->checks.dnsbl.n;
+	s->is_tree_walk =
+	    c != NULL && c->checks.organization == ORGANIZATION_TREE_WALK;
 	s->limit_ms = x->t.dns_timeout_ms != 0 ? x->t.dns_timeout_ms :
 		      c != NULL		       ? (unsigned)c->limits.check_ms :
 						 MAILAUTH_LIMIT_MS;

@@ -9,14 +9,15 @@
 #include "tools.h"
 
 /* quire dmarc check --from D --spf RESULT:D --dkim RESULT:D[,..]
- * quire dmarc lookup D */
+ * quire dmarc lookup D
+ * with --tree-walk: RFC 9989 instead of the public suffix list */
 
-#define MAX_DKIM 20
+#define MAX_DKIM (DMARC_MAX_IDENTIFIERS - 1)
 
 static const char usage[] =
     "usage: quire dmarc check --from DOMAIN [--spf RESULT:DOMAIN] [--dkim "
-    "RESULT:DOMAIN[,...]]\n"
-    "       quire dmarc lookup DOMAIN";
+    "RESULT:DOMAIN[,...]] [--tree-walk]\n"
+    "       quire dmarc lookup [--tree-walk] DOMAIN";
 
 static bool
 org_of(const void *psl, struct str name, struct buf *out)
@@ -80,6 +81,8 @@ put_found(struct tool *t, const struct dmarc_found *f)
 
 	if (f->domain.n > 0)
 		tool_put(t, "record_domain", f->domain);
+	if (f->org.n > 0)
+		tool_put(t, "org", f->org);
 	tool_put_bool(t, "authentic", f->is_secure);
 	if (f->why != NULL)
 		tool_put(t, "why", str_from(f->why));
@@ -92,13 +95,14 @@ put_found(struct tool *t, const struct dmarc_found *f)
 }
 
 static int
-check_args(struct tool *t, int argc, char **argv, struct str *from,
+check_args(struct tool *t, int argc, char **argv, struct dmarc_options *o,
     struct dmarc_input *in, struct dmarc_dkim *dkim)
 {
 	static const struct option options[] = {
 		{ "from", required_argument, NULL, 'f' },
 		{ "spf", required_argument, NULL, 's' },
 		{ "dkim", required_argument, NULL, 'd' },
+		{ "tree-walk", no_argument, NULL, 't' },
 		{ 0 },
 	};
 	int ch;
@@ -106,7 +110,7 @@ check_args(struct tool *t, int argc, char **argv, struct str *from,
 	while ((ch = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (ch) {
 		case 'f':
-			*from = to_ascii(t, str_from(optarg));
+			o->from = to_ascii(t, str_from(optarg));
 			break;
 		case 's':
 			if (!take_spf(t, optarg, in))
@@ -120,10 +124,13 @@ check_args(struct tool *t, int argc, char **argv, struct str *from,
 				    "pass:example.org,fail:other.org",
 				    optarg);
 			break;
+		case 't':
+			o->is_tree_walk = true;
+			break;
 		default:
 			return EX_USAGE;
 		}
-	if (optind != argc || from->n == 0)
+	if (optind != argc || o->from.n == 0)
 		return quire_fail(EX_USAGE, "%s", usage);
 	return 0;
 }
@@ -131,6 +138,7 @@ check_args(struct tool *t, int argc, char **argv, struct str *from,
 static int
 check(struct tool *t, const struct psl *psl, int argc, char **argv)
 {
+	struct str identifiers[1 + MAX_DKIM];
 	struct dmarc_dkim dkim[MAX_DKIM];
 	struct dmarc_input in = {
 		.spf = SPF_NONE, .spf_domain = STR(""), .dkim = dkim
@@ -139,10 +147,16 @@ check(struct tool *t, const struct psl *psl, int argc, char **argv)
 	const struct dmarc_found *f;
 	struct dmarc_result r;
 	struct dmarc *d;
-	int rc = check_args(t, argc, argv, &o.from, &in, dkim);
+	int rc = check_args(t, argc, argv, &o, &in, dkim);
+	size_t i;
 
 	if (rc != 0 || (rc = tool_dns(t)) != 0)
 		return rc;
+	identifiers[0] = in.spf_domain;
+	for (i = 0; i < in.n_dkim; i++)
+		identifiers[1 + i] = dkim[i].domain;
+	o.identifiers = identifiers;
+	o.n_identifiers = 1 + in.n_dkim;
 	d = dmarc_begin(&t->arena, &o);
 	f = find_policy(t, d);
 	dmarc_evaluate(d, &in, &r);
@@ -158,13 +172,17 @@ lookup(struct tool *t, const struct psl *psl, int argc, char **argv)
 {
 	struct dmarc_options o = { .org = org_of, .arg = psl };
 	const struct dmarc_found *f;
-	int rc;
+	int rc, i = 1;
 
-	if (argc != 2)
+	if (argc > 1 && strcmp(argv[1], "--tree-walk") == 0) {
+		o.is_tree_walk = true;
+		i++;
+	}
+	if (argc != i + 1)
 		return quire_fail(EX_USAGE, "%s", usage);
 	if ((rc = tool_dns(t)) != 0)
 		return rc;
-	o.from = to_ascii(t, str_from(argv[1]));
+	o.from = to_ascii(t, str_from(argv[i]));
 	f = find_policy(t, dmarc_begin(&t->arena, &o));
 	tool_put(t, "status",
 	    f->status == DMARC_PASS ? STR("found") :

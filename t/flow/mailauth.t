@@ -63,6 +63,13 @@ cat >"$T/knot/zones/in-addr.arpa.zone" <<Z
 25.2.0.192 PTR mx1.example.test.
 26.2.0.192 PTR mx1.example.test.
 Z
+cat >"$T/knot/zones/test.zone" <<Z
+\$ORIGIN test.
+\$TTL 300
+@ SOA ns.example.test. admin.example.test. 1 3600 600 86400 300
+@ NS ns.example.test.
+_dmarc TXT "v=DMARC1; p=none; sp=reject; psd=y"
+Z
 cat >"$T/knot/knot.conf" <<C
 server:
     listen: 127.0.0.1@$((P + 53))
@@ -82,6 +89,7 @@ template:
 zone:
   - domain: example.test
   - domain: bl.test
+  - domain: test
   - domain: in-addr.arpa
 C
 chmod -R a+rX "$T/knot"
@@ -206,6 +214,17 @@ is "DMARC: its own record goes first" \
 like "DMARC: look-up" "$(q dmarc lookup deep.example.test)" \
     'status=found record_domain=example.test .*p=reject'
 like "DMARC: no policy" "$(q dmarc lookup bl.test)" 'status=none'
+is "DMARC, tree walk: the suffix's policy" \
+    "$(q dmarc lookup --tree-walk a.other.test)" \
+    "status=found record_domain=test org=other.test authentic=no record=v=DMARC1; p=none; sp=reject; psd=y"
+is "DMARC, tree walk: an organization below it" \
+    "$(q dmarc check --tree-walk --from a.none.example.test --spf pass:none.example.test)" \
+    "result=pass policy=quarantine"
+is "DMARC, tree walk: another below it" \
+    "$(q dmarc check --tree-walk --from a.other.test --spf pass:example.test --dkim pass:test)" \
+    "result=fail policy=reject"
+like "DMARC, tree walk: as JSON" "$(q dmarc lookup --json --tree-walk deep.example.test)" \
+    '"status":"found","record_domain":"example.test","org":"example.test"'
 if /usr/bin/python3 -c 'import dkim' 2>/dev/null; then
 	is "python3-dkim agrees" "$(/usr/bin/python3 - "$T/one.eml" "$long" <<'PY'
 import dkim, sys

@@ -1,15 +1,5 @@
-#include "format/dmarc/dmarc.h"
-
+#include "format/dmarc/dmarc_int.h"
 #include "format/mime/mime.h"
-
-struct dmarc {
-	struct arena *arena;
-	struct dmarc_options options;
-	struct str org; /* From's organizational domain; empty: none */
-	struct dns_question question;
-	bool is_asking;
-	struct dmarc_found found;
-};
 
 const char *
 dmarc_status_name(enum dmarc_status s)
@@ -29,17 +19,17 @@ dmarc_status_name(enum dmarc_status s)
 	return "?";
 }
 
-static void
-settle(struct dmarc *d, enum dmarc_status status, const char *why)
+void
+dmarc_settle(struct dmarc *d, enum dmarc_status status, const char *why)
 {
 	d->is_asking = false;
 	d->found.status = status;
 	d->found.why = why;
 }
 
-/* "_dmarc." domain, RFC 7489, 6.1 */
-static void
-ask(struct dmarc *d, struct str domain)
+/* RFC 7489, 6.1 */
+bool
+dmarc_ask(struct dmarc *d, struct str domain)
 {
 	struct buf b;
 
@@ -49,10 +39,16 @@ ask(struct dmarc *d, struct str domain)
 	d->question =
 	    (struct dns_question){ DNS_TXT, arena_str(d->arena, buf_str(&b)) };
 	buf_release(&b);
+	d->is_asking = dns_name_valid(d->question.name);
+	return d->is_asking;
+}
+
+static void
+ask(struct dmarc *d, struct str domain)
+{
 	d->found.domain = domain;
-	d->is_asking = true;
-	if (!dns_name_valid(d->question.name))
-		settle(d, DMARC_NONE, "not a domain to look up");
+	if (!dmarc_ask(d, domain))
+		dmarc_settle(d, DMARC_NONE, "not a domain to look up");
 }
 
 static struct str
@@ -78,7 +74,11 @@ dmarc_begin(struct arena *a, const struct dmarc_options *options)
 	d->options.from =
 	    options->from.n == 0 ? STR("") : arena_str(a, options->from);
 	d->found.is_secure = true;
-	d->org = org_of(d, a, d->options.from);
+	if (options->is_tree_walk) {
+		tree_begin(d);
+		return d;
+	}
+	d->found.org = d->org = org_of(d, a, d->options.from);
 	ask(d, d->options.from);
 	return d;
 }
@@ -89,24 +89,35 @@ dmarc_question(const struct dmarc *d)
 	return d->is_asking ? &d->question : NULL;
 }
 
-/* RFC 7489, 6.6.3 */
 void
-dmarc_answer(struct dmarc *d, const struct dns_answer *an)
+dmarc_read(struct dmarc *d, struct str text)
+{
+	const char *why = NULL;
+
+	if (dmarc_record_parse(
+		arena_str(d->arena, text), &d->found.record, &why))
+		dmarc_settle(d, DMARC_PASS, NULL);
+	else
+		dmarc_settle(d, DMARC_PERMERROR, why);
+}
+
+/* RFC 7489, 6.6.3 */
+static void
+list_answer(struct dmarc *d, const struct dns_answer *an)
 {
 	struct str text = { NULL, 0 };
-	const char *why = NULL;
 	size_t i;
 
-	d->found.is_secure &= an->is_secure;
 	if (dns_failed(an)) {
-		settle(d, DMARC_TEMPERROR, "no answer for the policy");
+		dmarc_settle(d, DMARC_TEMPERROR, "no answer for the policy");
 		return;
 	}
 	for (i = 0; i < an->n; i++) {
 		if (!dmarc_is_record(an->v[i].text))
 			continue;
 		if (text.p != NULL) {
-			settle(d, DMARC_PERMERROR, "more than one record");
+			dmarc_settle(
+			    d, DMARC_PERMERROR, "more than one record");
 			return;
 		}
 		text = an->v[i].text;
@@ -114,18 +125,24 @@ dmarc_answer(struct dmarc *d, const struct dns_answer *an)
 	if (text.p == NULL) {
 		if (d->found.is_org || d->org.n == 0 ||
 		    dns_name_eq(d->org, d->options.from)) {
-			settle(d, DMARC_NONE, "no record");
+			dmarc_settle(d, DMARC_NONE, "no record");
 			return;
 		}
 		d->found.is_org = true;
 		ask(d, d->org);
 		return;
 	}
-	text = arena_str(d->arena, text);
-	if (dmarc_record_parse(text, &d->found.record, &why))
-		settle(d, DMARC_PASS, NULL);
+	dmarc_read(d, text);
+}
+
+void
+dmarc_answer(struct dmarc *d, const struct dns_answer *an)
+{
+	d->found.is_secure &= an->is_secure;
+	if (d->tree != NULL)
+		tree_answer(d, an);
 	else
-		settle(d, DMARC_PERMERROR, why);
+		list_answer(d, an);
 }
 
 const struct dmarc_found *
@@ -136,16 +153,12 @@ dmarc_found(const struct dmarc *d)
 
 /* RFC 7489, 3.1 */
 static bool
-is_aligned(const struct dmarc *d, struct str domain, bool is_strict)
+list_is_aligned(const struct dmarc *d, struct str domain)
 {
 	struct arena scratch;
 	bool aligned;
 
-	if (domain.n == 0)
-		return false;
-	if (dns_name_eq(domain, d->options.from))
-		return true;
-	if (is_strict || d->org.n == 0)
+	if (d->org.n == 0)
 		return false;
 	arena_init(&scratch, 4096);
 	aligned = dns_name_eq(org_of(d, &scratch, domain), d->org);
@@ -153,12 +166,66 @@ is_aligned(const struct dmarc *d, struct str domain, bool is_strict)
 	return aligned;
 }
 
-/* RFC 7489, 6.6.4: outside of the sample the next weaker policy holds */
-static enum dmarc_policy
-disposition(
-    const struct dmarc_record *r, unsigned draw, struct dmarc_result *out)
+static enum tree_aligned
+is_aligned(const struct dmarc *d, struct str domain, bool is_strict)
 {
-	if (draw < r->pct || out->policy == DMARC_POLICY_NONE)
+	if (domain.n == 0)
+		return TREE_OTHER;
+	if (dns_name_eq(domain, d->options.from))
+		return TREE_ALIGNED;
+	if (is_strict)
+		return TREE_OTHER;
+	if (d->tree != NULL)
+		return tree_is_aligned(d, domain);
+	return list_is_aligned(d, domain) ? TREE_ALIGNED : TREE_OTHER;
+}
+
+/* An identifier that passed, or may another time. */
+static bool
+counts(struct dmarc_result *out, enum tree_aligned aligned, bool passed)
+{
+	if (aligned == TREE_ALIGNED && passed)
+		return true;
+	if (aligned != TREE_OTHER)
+		out->is_temporary = true;
+	return false;
+}
+
+static void
+align(const struct dmarc *d, const struct dmarc_input *in,
+    struct dmarc_result *out)
+{
+	const struct dmarc_record *r = &d->found.record;
+	size_t i;
+
+	if (in->spf == SPF_PASS || in->spf == SPF_TEMPERROR)
+		out->spf_aligned =
+		    counts(out, is_aligned(d, in->spf_domain, r->is_strict_spf),
+			in->spf == SPF_PASS);
+	for (i = in->n_dkim; i-- > 0;) {
+		const struct dmarc_dkim *k = &in->dkim[i];
+
+		if ((k->status != DKIM_PASS && k->status != DKIM_TEMPERROR) ||
+		    !counts(out, is_aligned(d, k->domain, r->is_strict_dkim),
+			k->status == DKIM_PASS))
+			continue;
+		out->dkim_aligned = true;
+		out->dkim = i;
+	}
+}
+
+/*
+ * The policy of a fail, or the next weaker one: outside of the sample
+ * (RFC 7489, 6.6.4), or if the owner only tries it out (RFC 9989, 4.7, which
+ * has no samples).
+ */
+static enum dmarc_policy
+disposition(const struct dmarc *d, unsigned draw, struct dmarc_result *out)
+{
+	const struct dmarc_record *r = &d->found.record;
+
+	if (out->policy == DMARC_POLICY_NONE ||
+	    (d->tree != NULL ? !r->is_test : draw < r->pct))
 		return out->policy;
 	out->is_sampled_out = true;
 	return out->policy == DMARC_REJECT ? DMARC_QUARANTINE :
@@ -171,36 +238,19 @@ dmarc_evaluate(const struct dmarc *d, const struct dmarc_input *in,
 {
 	const struct dmarc_found *f = &d->found;
 	const struct dmarc_record *r = &f->record;
-	bool is_temporary = false;
-	size_t i;
 
 	*out = (struct dmarc_result){ .status = f->status };
+	align(d, in, out);
 	if (f->status != DMARC_PASS)
 		return;
-	out->policy = f->is_org ? r->sp : r->p;
-	if (is_aligned(d, in->spf_domain, r->is_strict_spf)) {
-		out->spf_aligned = in->spf == SPF_PASS;
-		is_temporary = in->spf == SPF_TEMPERROR;
-	}
-	for (i = in->n_dkim; i-- > 0;) {
-		if ((in->dkim[i].status != DKIM_PASS &&
-			in->dkim[i].status != DKIM_TEMPERROR) ||
-		    !is_aligned(d, in->dkim[i].domain, r->is_strict_dkim))
-			continue;
-		if (in->dkim[i].status == DKIM_TEMPERROR) {
-			is_temporary = true;
-			continue;
-		}
-		out->dkim_aligned = true;
-		out->dkim = i;
-	}
+	out->policy = f->is_absent ? r->np : f->is_org ? r->sp : r->p;
 	if (out->spf_aligned || out->dkim_aligned)
 		out->status = DMARC_PASS;
-	else if (is_temporary) /* it might have passed; RFC 7489, 6.6.2 */
+	else if (out->is_temporary) /* RFC 7489, 6.6.2 */
 		out->status = DMARC_TEMPERROR;
 	else {
 		out->status = DMARC_FAIL;
-		out->disposition = disposition(r, in->draw, out);
+		out->disposition = disposition(d, in->draw, out);
 	}
 }
 

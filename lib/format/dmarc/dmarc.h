@@ -1,10 +1,15 @@
 /*
  * dmarc - Domain-based Message Authentication, Reporting and Conformance
- * (RFC 7489).
+ * (RFC 7489), and as an option its successor's way to find an organization,
+ * the tree walk (RFC 9989, 4.10).
  *
  * Pure: the policy is found by at most two questions, then dmarc_evaluate()
  * brings it together with what SPF and DKIM found. The public suffix list is
  * the caller's, as a function.
+ *
+ * The tree walk needs no list but more questions: DMARC_MAX_WALK for From, at
+ * most as many less one for each identifier below From's organization, and
+ * three for np=. With it t= counts and pct= does not.
  *
  *	d = dmarc_begin(arena, &options);
  *	while ((q = dmarc_question(d)) != NULL)
@@ -29,6 +34,10 @@
 #include "format/spf/spf.h"
 
 #define DMARC_MAX_URIS 10 /* of a tag; RFC 7489, 6.2, asks for two */
+#define DMARC_MAX_WALK 8  /* questions, RFC 9989, 4.10 */
+#define DMARC_MAX_IDENTIFIERS                          \
+	16 /* SPF's, and of more signatures than count \
+	    */
 
 enum dmarc_policy {
 	DMARC_POLICY_NONE,
@@ -41,6 +50,12 @@ enum dmarc_failures {		/* fo=, RFC 7489, 6.3 */
 	DMARC_FO_ANY = 1 << 1,	/* "1" */
 	DMARC_FO_DKIM = 1 << 2, /* "d" */
 	DMARC_FO_SPF = 1 << 3,	/* "s" */
+};
+
+enum dmarc_psd { /* psd=, RFC 9989, 4.7: is it a public suffix? */
+	DMARC_PSD_UNKNOWN,
+	DMARC_PSD_YES,
+	DMARC_PSD_NO,
 };
 
 struct dmarc_uri {
@@ -61,6 +76,11 @@ struct dmarc_record {
 	uint32_t ri;			    /* seconds */
 	unsigned fo;
 	struct dmarc_uris rua, ruf;
+	/* RFC 9989, 4.7: np= for names that do not exist, sp where it is not
+	 * given; t=y */
+	bool has_np, is_test;
+	enum dmarc_policy np;
+	enum dmarc_psd psd;
 };
 
 /* Does the text start with "v=DMARC1"? Others are none of ours. */
@@ -89,6 +109,12 @@ struct dmarc_options {
 	struct str from; /* the domain of the From field, A-labels */
 	dmarc_org_fn *org;
 	const void *arg;
+	/* Then org is not asked. The domains that dmarc_input may have must be
+	 * known beforehand; beyond DMARC_MAX_IDENTIFIERS they count only if
+	 * they are From's own. Borrowed. */
+	bool is_tree_walk;
+	const struct str *identifiers;
+	size_t n_identifiers;
 };
 
 struct dmarc_found {
@@ -96,7 +122,9 @@ struct dmarc_found {
 	const char *why;
 	struct dmarc_record record;
 	struct str domain; /* it is of: From's, or the organization's */
+	struct str org;	   /* From's organizational domain; may be empty */
 	bool is_org;	   /* it is not of From's domain itself */
+	bool is_absent;	   /* From's domain does not exist: np= */
 	bool is_secure;	   /* every answer was */
 };
 
@@ -123,11 +151,14 @@ struct dmarc_input {
 
 struct dmarc_result {
 	enum dmarc_status status;
-	bool spf_aligned, dkim_aligned; /* passed and aligned */
-	size_t dkim;			/* which signature, if one */
-	enum dmarc_policy policy;	/* published for this domain */
+	/* passed and aligned: as the record asks, else relaxed */
+	bool spf_aligned, dkim_aligned;
+	bool is_temporary;	  /* what is aligned may pass another time */
+	size_t dkim;		  /* which signature, if one */
+	enum dmarc_policy policy; /* published for this domain */
 	/* what the owner asks for with this message: the policy of a fail,
-	 * weakened if pct= leaves the message out (RFC 7489, 6.6.4) */
+	 * weakened if pct= leaves the message out (RFC 7489, 6.6.4), or by
+	 * t=y (RFC 9989, 4.7) */
 	enum dmarc_policy disposition;
 	bool is_sampled_out;
 };

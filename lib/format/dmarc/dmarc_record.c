@@ -1,6 +1,6 @@
-#include "format/dmarc/dmarc.h"
-
 #include <inttypes.h>
+
+#include "format/dmarc/dmarc_int.h"
 
 #define RI_DEFAULT 86400 /* RFC 7489, 6.3 */
 
@@ -139,6 +139,16 @@ read_fo(struct str list)
 	return fo == 0 ? DMARC_FO_ALL : fo;
 }
 
+enum dmarc_psd
+dmarc_record_psd(struct str text)
+{
+	struct str v = find_tag(text, "psd");
+
+	if (str_eq_nocase(v, STR("y")))
+		return DMARC_PSD_YES;
+	return str_eq_nocase(v, STR("n")) ? DMARC_PSD_NO : DMARC_PSD_UNKNOWN;
+}
+
 bool
 dmarc_record_parse(struct str text, struct dmarc_record *out, const char **why)
 {
@@ -159,15 +169,20 @@ dmarc_record_parse(struct str text, struct dmarc_record *out, const char **why)
 		out->pct = (unsigned)v;
 	if (str_uint(find_tag(text, "ri"), UINT32_MAX, &v))
 		out->ri = (uint32_t)v;
+	out->is_test = str_eq_nocase(find_tag(text, "t"), STR("y"));
+	out->psd = dmarc_record_psd(text);
 	out->has_sp = sp.p != NULL;
 	if (read_policy(p, &out->p) &&
 	    (!out->has_sp || read_policy(sp, &out->sp))) {
 		if (!out->has_sp)
 			out->sp = out->p;
+		out->has_np = read_policy(find_tag(text, "np"), &out->np);
+		if (!out->has_np)
+			out->np = out->sp;
 		return true;
 	}
 	/* RFC 7489, 6.6.3: then it is there for its reports only */
-	out->p = out->sp = DMARC_POLICY_NONE;
+	out->p = out->sp = out->np = DMARC_POLICY_NONE;
 	out->has_sp = false;
 	*why = "no valid policy in the record";
 	return out->rua.n > 0;
@@ -199,6 +214,12 @@ dmarc_record_print(struct buf *b, const struct dmarc_record *r)
 	buf_printf(b, "v=DMARC1; p=%s", dmarc_policy_name(r->p));
 	if (r->has_sp)
 		buf_printf(b, "; sp=%s", dmarc_policy_name(r->sp));
+	if (r->has_np)
+		buf_printf(b, "; np=%s", dmarc_policy_name(r->np));
+	if (r->psd != DMARC_PSD_UNKNOWN)
+		buf_puts(b, r->psd == DMARC_PSD_YES ? "; psd=y" : "; psd=n");
+	if (r->is_test)
+		buf_puts(b, "; t=y");
 	if (r->is_strict_dkim)
 		buf_puts(b, "; adkim=s");
 	if (r->is_strict_spf)

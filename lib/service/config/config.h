@@ -74,7 +74,9 @@ struct config_checks {
 	bool trust_ad;	     /* believe its AD wherever it is */
 	struct conf_list dnsbl;
 	struct str authserv_id; /* empty: hostname */
+	int organization;	/* ORGANIZATION_* */
 };
+enum { ORGANIZATION_PSL, ORGANIZATION_TREE_WALK };
 enum { CHECKS_AUTO, CHECKS_YES, CHECKS_NO };
 #define CONFIG_MAX_DNSBL 8
 

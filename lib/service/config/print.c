@@ -136,6 +136,8 @@ put_checks(struct buf *b, const struct config_checks *k)
 	put_list(b, 1, "dnsbl", &k->dnsbl);
 	if (k->authserv_id.n > 0)
 		put(b, 1, "authserv-id", k->authserv_id);
+	if (k->organization == ORGANIZATION_TREE_WALK)
+		put(b, 1, "organization", STR("tree-walk"));
 	buf_puts(b, "}\n");
 }
 

@@ -13,6 +13,7 @@ static const char *const log_levels[] = { "error", "warn", "info", "debug",
 	"trace", "traceauth", "tracedata", NULL };
 static const char *const exports[] = { "auto", "none", "dovecot", NULL };
 static const char *const switches[] = { "auto", "yes", "no", NULL };
+static const char *const organizations[] = { "psl", "tree-walk", NULL };
 static const char *const layouts[] = { "host", "maildir++", "fs", NULL };
 static const char *const coexist[] = { "none", "dovecot", NULL };
 static const char *const sources[] = { "own", "system", NULL };
@@ -119,6 +120,7 @@ static const struct conf_row check_rows[] = {
 	{ "trust-ad",	 CONF_BOOL, K(trust_ad) },
 	{ "dnsbl",	 CONF_LIST, K(dnsbl) },
 	{ "authserv-id", CONF_STR,  K(authserv_id) },
+	{ "organization", CONF_WORD, K(organization), .words = organizations },
 };
 #define U(p) offsetof(struct config, user[p])
 static const struct conf_row user_rows[] = {

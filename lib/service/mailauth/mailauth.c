@@ -214,6 +214,26 @@ add(struct mailauth *m, bool (*run)(struct asker *, void *), void *state)
 	m->tasks[m->n_tasks++] = (struct task){ run, state, false };
 }
 
+/* Whatever DMARC may bring together with From: SPF's domain, and d= of each
+ * signature. */
+static void
+identifiers(struct mailauth *m, struct dmarc_options *o)
+{
+	const struct addr_path *path = &m->client.reverse_path;
+	struct arena *a = m->asker.arena;
+	struct str *v = arena_alloc(a, (DKIM_MAX_SIGNATURES + 1) * sizeof(*v));
+	size_t n, skipped, i;
+	const struct dkim_result *r =
+	    dkim_verify_results(m->dkim.verify, &n, &skipped);
+
+	v[0] = mailauth_ascii(
+	    a, path->kind == ADDR_PATH ? path->addr.domain : m->client.helo);
+	for (i = 0; i < n; i++)
+		v[1 + i] = r[i].sig->domain;
+	o->identifiers = v;
+	o->n_identifiers = 1 + n;
+}
+
 static void
 begin_header(struct mailauth *m, struct str header)
 {
@@ -221,7 +241,9 @@ begin_header(struct mailauth *m, struct str header)
 	const struct dkim_options dkim = { .now = m->client.now,
 		.is_public_suffix = is_suffix,
 		.arg = (void *)(uintptr_t)m->setup->psl };
-	struct dmarc_options dmarc = { .org = org_of, .arg = m->setup->psl };
+	struct dmarc_options dmarc = { .org = org_of,
+		.arg = m->setup->psl,
+		.is_tree_walk = m->setup->is_tree_walk };
 
 	m->dkim.verify = dkim_verify_begin(a, header, &dkim);
 	m->arc.verify = arc_verify_begin(a, header, m->client.now);
@@ -231,6 +253,7 @@ begin_header(struct mailauth *m, struct str header)
 	if (dmarc_from_domain(a, header, &dmarc.from)) {
 		dmarc.from = mailauth_ascii(a, dmarc.from);
 		m->result.from = dmarc.from;
+		identifiers(m, &dmarc);
 		m->dmarc.dmarc = dmarc_begin(a, &dmarc);
 		add(m, dmarc_run, &m->dmarc);
 	}

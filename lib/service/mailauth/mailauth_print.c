@@ -124,9 +124,14 @@ put_dmarc(struct printing *p, const struct mailauth_result *r)
 	else if (r->policy->status != DMARC_PASS)
 		buf_puts(&b, r->policy->why);
 	else
-		buf_printf(&b, "%s=%s%s", r->policy->is_org ? "sp" : "p",
+		buf_printf(&b, "%s=%s%s",
+		    r->policy->is_absent ? "np" :
+		    r->policy->is_org	 ? "sp" :
+					   "p",
 		    dmarc_policy_name(r->dmarc.policy),
-		    r->dmarc.is_sampled_out ? ", outside of pct" : "");
+		    !r->dmarc.is_sampled_out  ? "" :
+		    r->policy->record.is_test ? ", a test" :
+						", outside of pct");
 	comment(p, m, buf_cstr(&b), r->policy != NULL && r->policy->is_secure);
 	buf_release(&b);
 	prop(m, "header", "from", r->from);

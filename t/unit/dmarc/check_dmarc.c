@@ -25,6 +25,9 @@ static const struct {
 	{ "6.6.3", "v=DMARC1; p=reject; sp=x; rua=mailto:a@b.test", "v=DMARC1; p=none; rua=mailto:a@b.test" },
 	{ "6.6.3", "v=DMARC1; p=reject; sp=x", NULL },
 	{ "6.6.3", "v=DMARC1; p=nonsense", NULL },
+	/* RFC 9989, 4.7 */
+	{ "4.7", "v=DMARC1; p=none; np=reject; psd=y; t=y", "v=DMARC1; p=none; np=reject; psd=y; t=y" },
+	{ "4.7", "v=DMARC1; p=none; np=x; psd=u; t=n", "v=DMARC1; p=none" },
 	{ "6.6.3", "v=DMARC1", NULL },
 	{ "6.4", "v=DMARC2; p=none", NULL },
 	{ "6.4", "v=dmarc1; p=none", NULL },
@@ -47,6 +50,80 @@ static const struct {
 	{ "_dmarc.other.test", "v=DMARC1; p=reject" },
 	{ "_dmarc.bad.test", "v=DMARC1; p=x" },
 	{ "_dmarc.fail.test", "!" },
+	/* for the tree walk */
+	{ "_dmarc.org.suffix", "v=DMARC1; p=reject; sp=quarantine" },
+	{ "_dmarc.mid.org.suffix", "v=DMARC1; p=none" },
+	{ "_dmarc.unit.org.suffix", "v=DMARC1; p=quarantine; psd=n" },
+	{ "_dmarc.psd", "v=DMARC1; p=none; sp=reject; psd=y" },
+	{ "_dmarc.has.psd", "v=DMARC1; p=quarantine" },
+	{ "_dmarc.np.suffix", "v=DMARC1; p=none; sp=none; np=reject" },
+	{ "there.np.suffix", "" },
+	{ "_dmarc.try.suffix", "v=DMARC1; p=reject; t=y; pct=0" },
+	{ "_dmarc.s.suffix", "v=DMARC1; p=reject; aspf=s; adkim=s" },
+	{ "_dmarc.2.suffix", "v=DMARC1; p=reject" },
+	{ "_dmarc.2.suffix", "v=DMARC1; p=none" },
+	{ "_dmarc.no.answer.suffix", "!" },
+	{ "_dmarc.part.suffix", "v=DMARC1; p=reject" },
+	{ "_dmarc.x.part.suffix", "!" },
+	{ "_dmarc.c.d.e.f.g.h.i", "v=DMARC1; p=reject; psd=y" },
+};
+
+/* RFC 9989, 4.10 */
+static const struct {
+	const char *what, *from, *spf_domain, *dkim_domain; /* both pass */
+	const char *domain, *org; /* NULL: no policy; the organization */
+	enum dmarc_status status;
+	enum dmarc_policy policy, disposition;
+	int asked;
+	unsigned draw;
+} walks[] = {
+	{ "its own record; the walk goes on for the organization", "org.suffix", "x.test", "", "org.suffix", "org.suffix",
+	    DMARC_FAIL, DMARC_REJECT, DMARC_REJECT, 2, 0 },
+	{ "the record with the fewest labels, not the nearest", "a.mid.org.suffix", "", "", "org.suffix", "org.suffix",
+	    DMARC_FAIL, DMARC_QUARANTINE, DMARC_QUARANTINE, 4, 0 },
+	{ "unless it is From's own", "mid.org.suffix", "", "", "mid.org.suffix", "org.suffix",
+	    DMARC_FAIL, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 3, 0 },
+	{ "siblings", "a.org.suffix", "b.org.suffix", "", "org.suffix", "org.suffix",
+	    DMARC_PASS, DMARC_QUARANTINE, DMARC_POLICY_NONE, 4, 0 },
+	{ "the organization signs", "a.org.suffix", "", "org.suffix", "org.suffix", "org.suffix",
+	    DMARC_PASS, DMARC_QUARANTINE, DMARC_POLICY_NONE, 3, 0 },
+	{ "psd=n is an organization", "a.unit.org.suffix", "", "", "unit.org.suffix", "unit.org.suffix",
+	    DMARC_FAIL, DMARC_QUARANTINE, DMARC_QUARANTINE, 2, 0 },
+	{ "the one above is another", "unit.org.suffix", "org.suffix", "", "unit.org.suffix", "unit.org.suffix",
+	    DMARC_FAIL, DMARC_QUARANTINE, DMARC_QUARANTINE, 1, 0 },
+	{ "nor does the one below stand for it", "org.suffix", "a.unit.org.suffix", "", "org.suffix", "org.suffix",
+	    DMARC_FAIL, DMARC_REJECT, DMARC_REJECT, 4, 0 },
+	{ "psd=y: the organization is one label below", "a.has.psd", "has.psd", "", "has.psd", "has.psd",
+	    DMARC_PASS, DMARC_QUARANTINE, DMARC_POLICY_NONE, 3, 0 },
+	{ "without a record: the suffix's policy", "a.not.psd", "", "b.not.psd", "psd", "not.psd",
+	    DMARC_PASS, DMARC_REJECT, DMARC_POLICY_NONE, 4, 0 },
+	{ "other organizations below it do not align", "a.not.psd", "has.psd", "x.psd", "psd", "not.psd",
+	    DMARC_FAIL, DMARC_REJECT, DMARC_REJECT, 3, 0 },
+	{ "mail of the suffix itself", "psd", "", "psd", "psd", "psd",
+	    DMARC_PASS, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 1, 0 },
+	{ "no record at all", "a.b.nothing", "b.nothing", "", NULL, "a.b.nothing",
+	    DMARC_NONE, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 3, 0 },
+	{ "two records are none", "2.suffix", "2.suffix", "", NULL, "2.suffix",
+	    DMARC_NONE, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 2, 0 },
+	{ "np: there is no such name", "gone.np.suffix", "", "", "np.suffix", "np.suffix",
+	    DMARC_FAIL, DMARC_REJECT, DMARC_REJECT, 4, 0 },
+	{ "np: there is", "there.np.suffix", "", "", "np.suffix", "np.suffix",
+	    DMARC_FAIL, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 4, 0 },
+	{ "t=y, and no pct", "try.suffix", "", "", "try.suffix", "try.suffix",
+	    DMARC_FAIL, DMARC_REJECT, DMARC_QUARANTINE, 2, 99 },
+	{ "strict", "s.suffix", "a.s.suffix", "a.s.suffix", "s.suffix", "s.suffix",
+	    DMARC_FAIL, DMARC_REJECT, DMARC_REJECT, 3, 0 },
+	{ "no answer", "a.no.answer.suffix", "a.no.answer.suffix", "", NULL, NULL,
+	    DMARC_TEMPERROR, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 2, 0 },
+	{ "no answer for an identifier", "part.suffix", "x.part.suffix", "", "part.suffix", "part.suffix",
+	    DMARC_TEMPERROR, DMARC_REJECT, DMARC_POLICY_NONE, 3, 0 },
+	{ "eight labels: eight questions", "1.2.3.4.5.6.7.8", "", "", NULL, "1.2.3.4.5.6.7.8",
+	    DMARC_NONE, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 8, 0 },
+	{ "more labels: no more", "a.b.c.d.e.f.g.h.j", "", "", NULL, "a.b.c.d.e.f.g.h.j",
+	    DMARC_NONE, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 8, 0 },
+	{ "those in the middle are left out", "1.2.3.a.b.c.d.e.f.g.h.i", "", "", "c.d.e.f.g.h.i", "b.c.d.e.f.g.h.i",
+	    DMARC_FAIL, DMARC_REJECT, DMARC_REJECT, 2, 0 },
+	{ "no name", "", "", "", NULL, NULL, DMARC_NONE, DMARC_POLICY_NONE, DMARC_POLICY_NONE, 0, 0 },
 };
 
 static const struct {
@@ -211,6 +288,51 @@ START_TEST(case_table)
 }
 END_TEST
 
+START_TEST(walk_table)
+{
+	const struct str identifiers[] = { str_from(walks[_i].spf_domain),
+		str_from(walks[_i].dkim_domain) };
+	const struct dmarc_options o = { .from = str_from(walks[_i].from),
+		.is_tree_walk = true,
+		.identifiers = identifiers,
+		.n_identifiers = 2 };
+	const struct dmarc_dkim dkim = { identifiers[1], DKIM_PASS };
+	const struct dmarc_input in = { .spf_domain = identifiers[0],
+		.spf = identifiers[0].n > 0 ? SPF_PASS : SPF_NONE,
+		.dkim = &dkim,
+		.n_dkim = identifiers[1].n > 0,
+		.draw = walks[_i].draw };
+	struct dmarc *d = dmarc_begin(&arena, &o);
+	const struct dmarc_found *f = dmarc_found(d);
+	const struct dns_question *q;
+	struct dmarc_result r;
+	struct dns_answer an;
+	int asked = 0;
+
+	while ((q = dmarc_question(d)) != NULL) {
+		ck_assert_msg(++asked < 40, "%s", walks[_i].what);
+		t_dns(q, &an);
+		dmarc_answer(d, &an);
+	}
+	dmarc_evaluate(d, &in, &r);
+	ck_assert_msg(r.status == walks[_i].status, "%s: %s", walks[_i].what,
+	    dmarc_status_name(r.status));
+	ck_assert_msg(r.policy == walks[_i].policy &&
+			  r.disposition == walks[_i].disposition,
+	    "%s", walks[_i].what);
+	ck_assert_msg(
+	    asked == walks[_i].asked, "%s: %d", walks[_i].what, asked);
+	if (walks[_i].domain != NULL)
+		ck_assert_msg(str_eq(f->domain, str_from(walks[_i].domain)),
+		    "%s: %.*s", walks[_i].what, STR_ARG(f->domain));
+	else
+		ck_assert(f->status != DMARC_PASS);
+	if (walks[_i].org != NULL)
+		ck_assert_msg(str_eq(f->org, str_from(walks[_i].org)),
+		    "%s: %.*s", walks[_i].what, STR_ARG(f->org));
+}
+END_TEST
+
 START_TEST(from_table)
 {
 	struct str domain;
@@ -233,6 +355,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, record_table, 0, N(records));
 	tcase_add_loop_test(t, case_table, 0, N(cases));
+	tcase_add_loop_test(t, walk_table, 0, N(walks));
 	tcase_add_loop_test(t, from_table, 0, N(froms));
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
