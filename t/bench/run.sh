@@ -1,6 +1,6 @@
 #!/bin/sh
 # make bench: the server, a peer if it can be had, and the figures.
-# BENCH: which parts (server trees store; all); BENCH_SIZES: of the trees.
+# BENCH: which parts (server trees store receive; all); BENCH_SIZES: of the trees.
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
 . "$SRCDIR/t/lib/dovecot.sh"
@@ -39,3 +39,5 @@ if part store; then
 fi
 [ -z "${DOVECOT_PID-}" ] || dovecot_stop
 flow_stop >/dev/null
+part receive && SRCDIR=$(cd "$SRCDIR" && pwd) \
+    sh "$SRCDIR/t/bench/receive.sh" 2000

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks servers to test against into build/peers: downloaded as Debian
 # packages, never installed. Prints the directory.
-#   sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim
+#   sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim | postfix
 set -eu
 cd "$(dirname "$0")/../.."
 DIR=${PEERS:-$PWD/build/peers}
@@ -54,8 +54,16 @@ unbound)
 opendkim)
 	fetch libopendkim11 libbsd0 libdb5.3
 	;;
+postfix) # with the filters that check what comes in
+	fetch postfix opendkim opendmarc postfix-policyd-spf-python \
+	    python3-spf-engine python3-authres python3-spf python3-dnspython \
+	    libopendkim11 libopendmarc2 libbsd0 libdb5.3 libldap-2.5-0 \
+	    liblua5.3-0 libmemcached11 libhashkit2 libmilter1.0.1 libopendbx1 \
+	    librbl1 libunbound8 libvbr2 libnsl2 libsasl2-2 libicu72 libspf2-2 \
+	    libevent-2.1-7
+	;;
 *)
-	echo "usage: sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim" >&2
+	echo "usage: sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim | postfix" >&2
 	exit 64
 	;;
 esac
