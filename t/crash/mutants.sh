@@ -108,5 +108,16 @@ mutant mailbox/copy.c $v copy_where_links_are_refused \
     's/errno != EPERM &&//'
 mutant maildir/scan.c $v mass_loss_delivery_goes_on \
     's/return gone > LOSS_MIN &&/return 0 \&\&/'
+v=check_sectors
+export QUIRE_STRIDE=1 # from here on: each sector
+mutant journal/txn.c $v synced 's/txn_crc\(j->salt, p, len\) != crc \|\|//'
+mutant journal/txn.c $v synced 's/txn_crc\(j->salt, p, len\)/txn_crc(0, p, len)/g; s/crc32c\(salt/crc32c(0/'
+mutant journal/txn.c $v unsynced 's/txn_crc\(j->salt, p, len\) != crc \|\|//'
+mutant view/recs.c $v synced \
+    's/\|\|\s+le32_get\(p.p \+ 8\) != crc32c\(r->salt, p.p \+ 12, len - 12\)//'
+mutant view/index.c $v synced \
+    's/return crc32c\(0, p, n\) == le32_get\(crcs.p \+ 4 \* k\);/return 1;/'
+mutant maildir/cache.c $v synced \
+    's/le32_get\(p \+ 8\) != crc32c\(0, p \+ 12, len - 12\) \|\|//'
 echo "1..$n"
 exit $bad

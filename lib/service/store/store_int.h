@@ -844,6 +844,10 @@ int folder_make(
     struct account *, const struct node *, const char *dir, struct err *);
 /* Id and UIDVALIDITY another server gave a folder, or new ones. */
 void found_identify(struct account *, const char *dir, struct node *);
+/* The special use that a folder of this name would have, if it is free. */
+unsigned found_use(const struct account *, struct str name);
+/* Put a journal aside that has no header any more, for account_adopt(). */
+int account_rescue(struct account *, const char *why, struct err *);
 /* First open of all: what the tree is to contain. */
 int account_adopt(struct account *, struct err *);
 /* subscriptions, courierimapsubscribed: the text with the

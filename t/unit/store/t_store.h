@@ -61,7 +61,7 @@ t_add_case(Suite *s, const TTest *test, const char *name, int times)
 
 	tcase_add_checked_fixture(t, t_setup, t_teardown);
 	tcase_add_loop_test(t, test, 0, times);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, getenv("QUIRE_STRIDE") != NULL ? 3600 : 60);
 	suite_add_tcase(s, t);
 }
 

@@ -565,8 +565,9 @@ file_exists(struct scan *s, uint32_t row)
 	uint32_t fns[2] = { v->fn[row], v->fnx[row] };
 	int i;
 
+	/* its name is not known, but then it is in no directory: lost.c */
 	if (!row_cold(m, row, &cold))
-		return true; /* nothing is known: nothing is concluded */
+		return !s->stood_still || !s->reads[0] || !s->reads[1];
 	for (i = 0; i < 2; i++)
 		if (name_with_info(name, cold.base, fns[i], cold.extra) &&
 		    (fstatat(m->curfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||

@@ -192,7 +192,10 @@ open_journal(struct account *a, struct err *e)
 		return 0;
 	if (why.sys == ENOENT && a->opts.readonly)
 		return account_adopt_hidden(a, e);
-	if (why.sys != ENOENT) {
+	if (why.kind == ERR_PERM && why.sys == 0 && !a->opts.readonly) {
+		if (account_rescue(a, why.text, e) == -1)
+			return -1;
+	} else if (why.sys != ENOENT) {
 		if (e != NULL)
 			*e = why;
 		return -1;

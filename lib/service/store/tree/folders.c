@@ -579,6 +579,8 @@ adopt_folder(struct account *a, struct str name, const char *dir)
 		state_forget(a, dir);
 	if (!has_id || known != NULL)
 		found_identify(a, dir, &node);
+	else /* ours, and the journal that named it was damaged */
+		node.use = found_use(a, name);
 	node.name = str_dup(name);
 	op_mbox_pack(&a->ops, &node);
 	free(node.name);
@@ -649,6 +651,11 @@ account_scan(struct account *a, struct err *e)
 		return -1;
 	}
 	a->layout.is_utf8 = l.census.utf8 > l.census.mutf7;
+	if (tree_find(&a->tree, STR("INBOX")) == NULL) {
+		adopt_folder(a, STR("INBOX"), ".");
+		if (account_append(a, false, e) == -1)
+			return -1;
+	}
 	/* an empty listing is an unmounted disk rather than a user's will */
 	if (l.nfound == 0 && a->tree.n > 4)
 		account_log(a, 0, "store.massloss",

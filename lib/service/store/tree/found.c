@@ -203,6 +203,17 @@ use_of(struct str name, unsigned *taken)
 	return 0;
 }
 
+unsigned
+found_use(const struct account *a, struct str name)
+{
+	unsigned taken = 0;
+	size_t i;
+
+	for (i = 0; i < a->tree.n; i++)
+		taken |= a->tree.v[i].use;
+	return use_of(name, &taken);
+}
+
 static int
 fill(void *arg, struct journal *j, struct err *e)
 {
@@ -225,7 +236,8 @@ found_locked(struct account *a, bool was_new, struct err *e)
 	int rc;
 
 	ops_clear(&a->ops);
-	found_identify(a, ".", &inbox);
+	if (!state_read_id(a, ".", inbox.id, &inbox.uidvalidity))
+		found_identify(a, ".", &inbox);
 	op_mbox_pack(&a->ops, &inbox);
 	pack_sub(&a->ops, STR("INBOX"));
 	if (was_new && !hidden && found_new(a, e) == -1)
@@ -261,6 +273,33 @@ describe(struct account *a, struct err *e)
 			pack_sub(&a->ops, str_from(node->name));
 	}
 	return account_append(a, true, e);
+}
+
+/*
+ * The journal there is cannot be read from its beginning: it is kept as
+ * journal.bad, and the tree is made from the folders, which know their ids,
+ * from their names and from `subscriptions`.
+ */
+int
+account_rescue(struct account *a, const char *why, struct err *e)
+{
+	struct journal again;
+	struct err now = { 0 };
+	int rc = 0;
+
+	if (journal_open_lock(&a->j, e) == -1 ||
+	    fs_lock(a->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+		return -1;
+	/* another session may have been first */
+	journal_init(&again, JOURNAL_ACCOUNT, a->acctfd, true);
+	if (journal_open_as(&again, "journal", &now) == -1 && now.sys == 0) {
+		account_log(a, 0, "store.rescued", why);
+		if (step_replace(a->acctfd, "journal", "journal.bad") == -1)
+			rc = err_sys(e, "put damaged journal aside");
+	}
+	journal_release(&again);
+	fs_unlock(a->j.lockfd, LOCK_WRITER);
+	return rc;
 }
 
 int

@@ -203,6 +203,26 @@ apply_kwdef(struct apply *a, struct str body)
 	return true;
 }
 
+/*
+ * A rename is meant to what the flags ask for. If they ask for something else
+ * the FLAGS before it was lost in a damaged journal, and the name is what is
+ * left of it.
+ */
+static void
+heal_flags(struct apply *a, uint32_t row, uint32_t fn)
+{
+	struct view *v = a->v;
+	uint16_t flags, all;
+	uint64_t kw, allkw;
+
+	if (view_want_fn(v, v->flags[row], v->kw[row], fn) == fn)
+		return;
+	view_flags_of(v, fn, &flags, &kw);
+	view_flags_of(v, ~(uint32_t)0, &all, &allkw);
+	set_flags(a, row, (uint16_t)((v->flags[row] & ~all) | flags),
+	    (v->kw[row] & ~allkw) | kw);
+}
+
 static bool
 apply_fn(struct apply *a, struct str body)
 {
@@ -216,6 +236,8 @@ apply_fn(struct apply *a, struct str body)
 		row = view_row(v, op_tuple(body, 2, i, 0));
 		if (row == v->n)
 			continue;
+		if (v->is_loading)
+			heal_flags(a, row, op_tuple(body, 2, i, 1));
 		v->fnx[row] = op_tuple(body, 2, i, 1);
 		v->st[row] &= ~(ST_DONE | ST_OLDBOOT);
 		v->st[row] |= ST_INTENT;
