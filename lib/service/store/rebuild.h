@@ -38,7 +38,7 @@ struct rebuild_box { /* borrowed during the call */
 struct rebuild_opts {
 	/* Number everything anew, whatever lists say */
 	bool new_uidvalidity;
-	/* these mailboxes; NULL: all, and the account's journal if need be */
+	/* these mailboxes; NULL: all */
 	char *const *names;
 	int n;
 };

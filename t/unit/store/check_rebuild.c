@@ -265,7 +265,7 @@ START_TEST(damaged)
 	ck_assert_uint_eq(mailbox_count(m), 3);
 	mailbox_close(&m);
 	account_close(&a);
-	t_sh("test -e quire/acct/journal.old && test -e quire/journal.bad");
+	t_sh("test -e quire/acct/journal.bad && test -e quire/journal.bad");
 	t_verify();
 }
 END_TEST

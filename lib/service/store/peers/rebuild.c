@@ -297,38 +297,6 @@ is_wanted(const struct rebuild_opts *o, const char *name)
 	return o->n == 0;
 }
 
-/*
- * Its journal is only replaced when it cannot be read: special uses and
- * subscriptions are nowhere else.
- */
-static int
-open_account(struct account **a, int rootfd, const struct account_opts *opts,
-    bool may_replace, struct err *e)
-{
-	struct err why = { 0 };
-	int fd, rc = account_open(a, rootfd, opts, &why);
-
-	if (rc == 0 || !may_replace || why.kind != ERR_PERM || opts->is_fs) {
-		if (rc == -1 && e != NULL)
-			*e = why;
-		return rc;
-	}
-	fd = fs_open_dir(rootfd, "quire/acct");
-	if (fd == -1 || put_aside(fd, "journal", OLD, e) == -1 ||
-	    step_unlink(fd, "journal") == -1) {
-		if (fd != -1)
-			close(fd);
-		if (e != NULL)
-			*e = why;
-		return -1;
-	}
-	(void)step_unlink(fd, "pub");
-	close(fd);
-	if (opts->log != NULL)
-		opts->log(1, "store.rescued", why.text);
-	return account_open(a, rootfd, opts, e);
-}
-
 int
 store_rebuild(int rootfd, const struct account_opts *opts,
     const struct rebuild_opts *o,
@@ -339,7 +307,9 @@ store_rebuild(int rootfd, const struct account_opts *opts,
 	struct account *a;
 	char **names;
 	size_t n, i;
-	int rc = open_account(&a, rootfd, opts, o->n == 0, e), seen = 0;
+	/* its journal is only replaced when it cannot be read: special uses
+	 * and subscriptions are nowhere else */
+	int rc = account_open(&a, rootfd, opts, e), seen = 0;
 
 	if (rc == -1)
 		return -1;
