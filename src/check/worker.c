@@ -97,6 +97,12 @@ push_body(struct mailauth *ma, const struct message *m, struct err *e)
 	return 0;
 }
 
+static const uint8_t alignments[] = {
+	[MAILAUTH_ALIGNED] = CHECKED_ALIGNED,
+	[MAILAUTH_NOT_ALIGNED] = CHECKED_NOT_ALIGNED,
+	[MAILAUTH_UNKNOWN] = CHECKED_UNKNOWN,
+};
+
 static void
 log_result(const struct mailauth_result *r, const struct mailauth_decision *d)
 {
@@ -144,6 +150,7 @@ check_message(const struct check_setup *s, struct arena *a,
 		.peer_name = r->iprev.name,
 		.header = arena_str(a, buf_str(&header)),
 		.spf_pass = r->spf->verdict == SPF_PASS,
+		.alignment = alignments[mailauth_alignment(r)],
 		.is_unwanted = d.code != 250 };
 	mailauth_free(&ma);
 	buf_release(&header);

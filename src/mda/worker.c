@@ -137,7 +137,8 @@ order_deliver(
 		log_set_sid(d.sid);
 		deliver_prepare(&w->store, job, &d, m->fds[0]);
 		LOG_DEBUG("deliver", F_STR("rcpt", d.recipient),
-		    F_STR("sender", d.sender), F_INT("size", d.size));
+		    F_STR("sender", d.sender), F_INT("size", d.size),
+		    F_INT("reports", d.reports));
 		log_set_sid(STR(""));
 	}
 }

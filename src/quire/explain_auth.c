@@ -138,6 +138,42 @@ explain_header(struct explain *x, const struct mailauth *m)
 	buf_release(&b);
 }
 
+/* Who wants more of From than its owner does. */
+static void
+explain_required(struct explain *x, enum mailauth_alignment is)
+{
+	const struct config_account *a;
+	struct config_rules rules;
+	size_t i, n = 0;
+
+	for (i = 0; i < x->n_rcpts && x->config != NULL; i++) {
+		const struct addr *r = &x->rcpt[i];
+
+		if (config_find(x->config, r->local, r->domain, &a) != RCPT_OK)
+			continue;
+		config_rules(x->config, r->local, r->domain, a, &rules);
+		if (!rules.requires_alignment)
+			continue;
+		n += is != MAILAUTH_ALIGNED;
+		explain_step(x, "required",
+		    is == MAILAUTH_ALIGNED     ? "ok" :
+		    is == MAILAUTH_NOT_ALIGNED ? "refused" :
+						 "put off",
+		    "%.*s wants From to be confirmed by SPF or DKIM",
+		    STR_ARG(a->name));
+	}
+	if (n == 0 || n < x->n_rcpts)
+		return;
+	if (is == MAILAUTH_UNKNOWN)
+		explain_refuse(x, 451, "4.7.26",
+		    "the domain in From cannot be confirmed now",
+		    "msg-auth-required");
+	else
+		explain_refuse(x, 550, "5.7.26",
+		    "neither SPF nor DKIM confirms the domain in From",
+		    "msg-auth-required");
+}
+
 void
 explain_auth(struct explain *x)
 {
@@ -168,5 +204,6 @@ explain_auth(struct explain *x)
 	mailauth_decide(r, &d);
 	if (d.code != 250)
 		explain_refuse(x, d.code, d.enhanced, d.text, d.reason);
+	explain_required(x, mailauth_alignment(r));
 	mailauth_free(&m);
 }

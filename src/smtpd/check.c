@@ -54,6 +54,56 @@ refuse_all(struct client *cl, const struct smtp_verdict *v, struct str reason)
 	deliver_rejects(cl);
 }
 
+/* What this recipient asks of From (features 2.2, step 6); NULL: it has it. */
+static const struct smtp_verdict *
+misses(const struct client *cl, const struct smtp_rcpt *r,
+    const struct msg_checked *a)
+{
+	static const struct smtp_verdict no = { 550, "5.7.26",
+		STR_INIT("neither SPF nor DKIM confirms the domain in From, "
+			 "as this recipient asks") };
+	static const struct smtp_verdict not_now = { 451, "4.7.26",
+		STR_INIT("the domain in From cannot be confirmed now, as this "
+			 "recipient asks") };
+	const struct config_account *account;
+	struct config_rules rules;
+
+	if (a->alignment == CHECKED_ALIGNED ||
+	    rcpt_account(cl->front->config, r, &account) != RCPT_OK)
+		return NULL;
+	config_rules(
+	    cl->front->config, r->addr.local, r->addr.domain, account, &rules);
+	if (!rules.requires_alignment)
+		return NULL;
+	return a->alignment == CHECKED_UNKNOWN ? &not_now : &no;
+}
+
+/* Nothing speaks against the message, but not all may take it. */
+static void
+deliver_to_some(struct client *cl, const struct msg_checked *a)
+{
+	const struct smtp_mail *mail = smtp_session_mail(cl->session);
+	const struct smtp_verdict *v;
+	bool is_wanted = false, is_refused = false;
+	size_t i;
+
+	for (i = 0; i < mail->n_rcpts; i++) {
+		v = misses(cl, &mail->rcpts[i], a);
+		/* what may be taken later is in no Rejects */
+		if (v != NULL)
+			smtp_session_refuse_rcpt(cl->session, i, v,
+			    v->code < 500 ? STR("") : STR("msg-auth-required"));
+		is_wanted = is_wanted || !mail->rcpts[i].is_unknown;
+		is_refused = is_refused || (v != NULL && v->code >= 500);
+	}
+	if (is_wanted || !is_refused) {
+		deliver_start(cl);
+		return;
+	}
+	smtp_session_set_slow(cl->session);
+	deliver_rejects(cl);
+}
+
 /* What is said on top of it, and to the mdas. */
 static void
 message_is(struct client *cl, const struct smtp_verdict *v,
@@ -66,7 +116,7 @@ message_is(struct client *cl, const struct smtp_verdict *v,
 	if (a->is_unwanted) /* features 1.5.2 */
 		smtp_session_set_slow(cl->session);
 	if (v->code == 250)
-		deliver_start(cl);
+		deliver_to_some(cl, a);
 	else if (a->is_unwanted)
 		refuse_all(cl, v, a->reason);
 	else

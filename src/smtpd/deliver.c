@@ -279,6 +279,17 @@ put_refusal(struct buf *b, const struct smtp_rcpt *r)
 	    v->enhanced == NULL ? "" : v->enhanced, STR_ARG(v->text));
 }
 
+static uint8_t
+reports_of(const struct client *cl, const struct addr *rcpt,
+    const struct config_account *a)
+{
+	struct config_rules r;
+
+	config_rules(cl->front->config, rcpt->local, rcpt->domain, a, &r);
+	return (uint8_t)((r.is_dmarc_reports ? DELIVER_DMARC_REPORTS : 0) |
+			 (r.is_tls_reports ? DELIVER_TLS_REPORTS : 0));
+}
+
 static bool
 pack_job(struct client *cl, const struct smtp_mail *mail,
     const struct config_account *a, bool at_once, struct job *j)
@@ -293,6 +304,7 @@ pack_job(struct client *cl, const struct smtp_mail *mail,
 
 	if (rcpt->is_postmaster)
 		addr.domain = cl->front->config->hostname;
+	d.reports = reports_of(cl, &addr, a);
 	fs_random(&d.token, sizeof(d.token));
 	buf_init(&sender, 1024);
 	buf_init(&to, 1024);

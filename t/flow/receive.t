@@ -77,6 +77,12 @@ listener strict {
 	smtp $((1 + P))
 }
 C
+cat >>"$D/domains/localhost.conf" <<C
+dmarc-reports postmaster
+tls-reports quire
+C
+printf 'address two@localhost\nmaildir %s/mail/two/Maildir\nrequire-alignment yes\n' "$D" |
+    as tee "$D/accounts/two.conf" >/dev/null
 flow_start || { fail "server starts"; done_testing; exit 0; }
 
 # message FROM-DOMAIN: a message of that author
@@ -217,6 +223,46 @@ as /usr/bin/python3 "$T/smtp.py" "$SMTP" $OUR mail.good.test a@good.test "$T/m" 
 like "for two recipients: one refusal" "$(cat "$T/replies")" 'END 550 5\.7\.26'
 is "one copy in the mailbox of both" "$(rejects)" 6
 is "nothing delivered" "$(ls "$MD/new")" ""
+
+# a recipient who wants more of From
+M2=$D/mail/two/Maildir
+two() { # MAIL-FROM FILE RCPT..
+	find "$M2" "$MD/new" -path '*/new/*' -type f -delete 2>/dev/null
+	from=$1 file=$2
+	shift 2
+	as /usr/bin/python3 "$T/smtp.py" "$SMTP" $OUR mail.good.test "$from" \
+	    "$file" "$@" 2>&1
+}
+count() { find "$@" -type f 2>/dev/null | wc -l; }
+message plain.test 30 >"$T/m"
+like "From is not confirmed: refused" "$(two a@good.test "$T/m" two@localhost)" 'END 550 5\.7\.26 .*as this recipient asks'
+like "and in Rejects" "$(cat "$M2"/.Rejects/cur/*)" '^X-Quire-Reason: msg-auth-required; 550 5\.7\.26'
+like "another recipient takes it" "$(two a@good.test "$T/m" two@localhost quire@localhost)" 'END 250'
+is "he alone" "$(count "$MD/new") $(count "$M2/new") $(count "$M2/.Rejects/cur")" "1 0 1"
+message soft.plain.test 31 >"$T/m"
+like "SPF that does not pass confirms nothing" "$(two a@soft.plain.test "$T/m" two@localhost)" 'END 550 5\.7\.26'
+message good.test 32 >"$T/m"
+like "confirmed by SPF" "$(two a@mail.good.test "$T/m" two@localhost)" 'END 250'
+message pct.test 33 >"$T/m"
+sed 's/^From: .*/From: a@mail.good.test/' "$T/m" >"$T/x"
+sign rsa good.test rsa "$T/x" >"$T/signed"
+like "by DKIM" "$(two a@plain.test "$T/signed" two@localhost)" 'END 250'
+is "both there" "$(count "$M2/new")" 1
+message slow.test 34 >"$T/m"
+kill -STOP "$KNOT_PID"
+like "cannot be found out now: put off" "$(two "" "$T/m" two@localhost)" 'END 451 4\.7\.26'
+kill -CONT "$KNOT_PID"
+is "and not in Rejects" "$(count "$M2/.Rejects/cur")" 2
+like "explain says so" "$(message plain.test 35 | as quire -C "$D" explain - --ip $OUR --helo mail.good.test \
+    --from a@good.test --rcpt two@localhost --dns-timeout 5s | tail -n 1)" '^decision +550 +5\.7\.26 .*msg-auth-required'
+as quire -C "$D" loglevel debug >/dev/null
+sleep 6 # deliverers that know of the old level end
+message good.test 36 >"$T/m"
+two a@good.test "$T/m" postmaster@localhost quire@localhost >/dev/null
+as quire -C "$D" loglevel info >/dev/null
+is "where reports go is known on the way" "$(grep -o 'ev=deliver .*reports=[0-3]' "$T/log" |
+    sed 's/.*rcpt=\([^ ]*\) .*reports=/\1 /' | sort | tr '\n' ' ')" \
+    "postmaster@localhost 1 quire@localhost 2 "
 
 # forged fields
 message plain.test 8 >"$T/m"

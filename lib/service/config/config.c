@@ -337,6 +337,39 @@ config_find(const struct config *c, struct str local, struct str domain,
 	return d != NULL ? RCPT_NOUSER : RCPT_NODOMAIN;
 }
 
+static bool
+is_local(const struct config_domain *d, struct arena *a, struct str set,
+    struct str local)
+{
+	bool lower = !d->is_case_sensitive;
+
+	return set.n > 0 && str_eq(addr_normalize_local(a, set, lower),
+				addr_normalize_local(a, local, lower));
+}
+
+void
+config_rules(const struct config *c, struct str local, struct str domain,
+    const struct config_account *account, struct config_rules *out)
+{
+	const struct config_domain *d;
+	struct arena a;
+	struct buf name;
+
+	*out = (struct config_rules){ .requires_alignment =
+					  account->requires_alignment };
+	buf_init(&name, 1024);
+	arena_init(&a, 65536);
+	d = find_domain(c, domain, &name);
+	if (d != NULL) {
+		out->requires_alignment |= d->requires_alignment;
+		out->is_dmarc_reports =
+		    is_local(d, &a, d->dmarc_reports, local);
+		out->is_tls_reports = is_local(d, &a, d->tls_reports, local);
+	}
+	buf_release(&name);
+	arena_release(&a);
+}
+
 const struct config_account *
 config_postmaster(const struct config *c)
 {

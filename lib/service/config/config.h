@@ -35,6 +35,9 @@ struct config_domain {
 	struct str separators; /* characters; "+" unless set, may be empty */
 	bool is_case_sensitive;
 	struct str catch_all; /* account, empty: none */
+	bool requires_alignment;
+	/* local parts that reports about our mail are sent to; empty: none */
+	struct str dmarc_reports, tls_reports;
 	struct conf_pos pos;
 	struct config_domain *next;
 };
@@ -49,6 +52,7 @@ struct config_account {
 	struct conf_list addresses; /* normal form; "domain" alone: catch-all */
 	int password_source;	    /* PASSWORD_* */
 	struct str rejects;	    /* mailbox for what was refused */
+	bool requires_alignment;
 	struct conf_pos pos;
 	struct config_account *next;
 };
@@ -147,6 +151,13 @@ enum config_rcpt {
  */
 enum config_rcpt config_find(const struct config *, struct str local,
     struct str domain, const struct config_account **);
+/* What is special about mail to an address of that account. */
+struct config_rules {
+	bool requires_alignment; /* From must be confirmed by SPF or DKIM */
+	bool is_dmarc_reports, is_tls_reports; /* it is for such reports */
+};
+void config_rules(const struct config *, struct str local, struct str domain,
+    const struct config_account *, struct config_rules *);
 /* Are messages of strangers checked? Not by default in localserve, which must
  * work without a network. */
 bool config_has_checks(const struct config *);

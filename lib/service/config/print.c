@@ -69,6 +69,11 @@ put_domain(struct buf *b, const struct config_domain *d)
 	put_bool(b, 1, "case-sensitive", d->is_case_sensitive);
 	if (d->catch_all.n > 0)
 		put(b, 1, "catch-all", d->catch_all);
+	put_bool(b, 1, "require-alignment", d->requires_alignment);
+	if (d->dmarc_reports.n > 0)
+		put(b, 1, "dmarc-reports", d->dmarc_reports);
+	if (d->tls_reports.n > 0)
+		put(b, 1, "tls-reports", d->tls_reports);
 	buf_puts(b, "}\n");
 }
 
@@ -93,6 +98,7 @@ put_account(struct buf *b, const struct config_account *a)
 	if (a->password_source == PASSWORD_SYSTEM)
 		put(b, 1, "password", STR("system"));
 	put(b, 1, "rejects", a->rejects);
+	put_bool(b, 1, "require-alignment", a->requires_alignment);
 	buf_puts(b, "}\n");
 }
 

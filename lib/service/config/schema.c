@@ -94,6 +94,9 @@ static const struct conf_row domain_rows[] = {
 	{ "separators",	    CONF_STR,  D(separators) },
 	{ "case-sensitive", CONF_BOOL, D(is_case_sensitive) },
 	{ "catch-all",	    CONF_STR,  D(catch_all) },
+	{ "require-alignment", CONF_BOOL, D(requires_alignment) },
+	{ "dmarc-reports",  CONF_STR,  D(dmarc_reports) },
+	{ "tls-reports",    CONF_STR,  D(tls_reports) },
 };
 
 #define A(f) offsetof(struct config_account, f)
@@ -107,6 +110,7 @@ static const struct conf_row account_rows[] = {
 	{ "address",  CONF_LIST, A(addresses) },
 	{ "password", CONF_WORD, A(password_source), .words = sources },
 	{ "rejects",  CONF_STR,	 A(rejects) },
+	{ "require-alignment", CONF_BOOL, A(requires_alignment) },
 };
 
 static const struct conf_row tls_rows[] = {

@@ -137,6 +137,15 @@ struct mailauth_decision {
 void
 mailauth_decide(const struct mailauth_result *, struct mailauth_decision *);
 
+/* Does the domain in From stand for the message, by SPF or DKIM, whether it
+ * has a policy or not? */
+enum mailauth_alignment {
+	MAILAUTH_ALIGNED,
+	MAILAUTH_NOT_ALIGNED,
+	MAILAUTH_UNKNOWN, /* another time it may */
+};
+enum mailauth_alignment mailauth_alignment(const struct mailauth_result *);
+
 /* --- before there is a message --- */
 
 /* May mail come with that reverse path: could an answer be delivered? The

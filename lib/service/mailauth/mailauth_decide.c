@@ -54,6 +54,16 @@ mailauth_decide(const struct mailauth_result *r, struct mailauth_decision *d)
 		}
 }
 
+enum mailauth_alignment
+mailauth_alignment(const struct mailauth_result *r)
+{
+	if (r->dmarc.spf_aligned || r->dmarc.dkim_aligned)
+		return MAILAUTH_ALIGNED;
+	if (r->dmarc.is_temporary || r->dmarc.status == DMARC_TEMPERROR)
+		return MAILAUTH_UNKNOWN;
+	return MAILAUTH_NOT_ALIGNED;
+}
+
 /* --- MAIL FROM and HELO --- */
 
 struct host_task {

@@ -258,6 +258,7 @@ msg_pack_deliver(struct buf *b, uint32_t id, const struct msg_deliver *m)
 	pack_blob(b, m->rejects);
 	pack_blob(b, m->refusal);
 	pack_u64(b, m->token);
+	pack_u8(b, m->reports);
 	pack_u8(b, m->at_once);
 	pack_u8(b, m->is_retry);
 }
@@ -271,8 +272,8 @@ msg_unpack_deliver(struct ipc_msg *g, struct msg_deliver *m)
 	       cur_blob(c, &m->sid) && cur_blob(c, &m->header) &&
 	       cur_u64(c, &m->size) && cur_blob(c, &m->rejects) &&
 	       cur_blob(c, &m->refusal) && cur_u64(c, &m->token) &&
-	       take_bool(c, &m->at_once) && take_bool(c, &m->is_retry) &&
-	       cur_done(c);
+	       cur_u8(c, &m->reports) && take_bool(c, &m->at_once) &&
+	       take_bool(c, &m->is_retry) && cur_done(c);
 }
 
 void
@@ -332,6 +333,7 @@ msg_pack_checked(struct buf *b, uint32_t id, const struct msg_checked *m)
 	pack_blob(b, m->peer_name);
 	pack_blob(b, m->header);
 	pack_u8(b, m->spf_pass);
+	pack_u8(b, m->alignment);
 	pack_u8(b, m->is_unwanted);
 }
 
@@ -344,6 +346,7 @@ msg_unpack_checked(struct ipc_msg *g, struct msg_checked *m)
 	       cur_blob(c, &m->enhanced) && cur_blob(c, &m->text) &&
 	       cur_blob(c, &m->reason) && cur_blob(c, &m->peer_name) &&
 	       cur_blob(c, &m->header) && take_bool(c, &m->spf_pass) &&
+	       cur_u8(c, &m->alignment) && m->alignment <= CHECKED_UNKNOWN &&
 	       take_bool(c, &m->is_unwanted) && cur_done(c);
 }
 

@@ -190,11 +190,14 @@ struct msg_deliver {
 	struct str rejects; /* mailbox for copies that are refused */
 	struct str refusal; /* why this one is; empty: it is to be delivered */
 	uint64_t token;	    /* the same when it is ordered again */
+	uint8_t reports;    /* DELIVER_.. */
 	/* false: write and sync it, answer PREPARED, wait for COMMIT or ABORT;
 	 * true: file it, answer DELIVERED */
 	bool at_once;
 	bool is_retry; /* its first deliverer died: look before filing */
 };
+/* The recipient is where such reports go. */
+enum { DELIVER_DMARC_REPORTS = 1, DELIVER_TLS_REPORTS = 2 };
 /* PREPARED and DELIVERED */
 struct msg_delivered {
 	uint16_t code; /* 250, 4xx, 5xx */
@@ -222,9 +225,11 @@ struct msg_checked {
 	struct str peer_name; /* verified reverse name, or empty */
 	struct str header;    /* fields to put in front, CRLF */
 	bool spf_pass;	      /* of the reverse path */
+	uint8_t alignment;    /* of From: CHECKED_.. */
 	bool is_unwanted;     /* the message speaks against itself: spam, or
 			       * not allowed by its own domain */
 };
+enum { CHECKED_ALIGNED, CHECKED_NOT_ALIGNED, CHECKED_UNKNOWN };
 void msg_pack_check(
     struct buf *, uint16_t type, uint32_t id, const struct msg_check *);
 bool msg_unpack_check(struct ipc_msg *, struct msg_check *);

@@ -276,6 +276,53 @@ START_TEST(errors)
 }
 END_TEST
 
+/* What a domain or an account wants of mail, also from the snapshot. */
+START_TEST(rules)
+{
+	struct conf_errors e;
+	struct config *c[2];
+	struct config_rules r;
+	struct buf b;
+	int i;
+
+	put("quire.conf", MAIN);
+	put("domains/strict.example.conf", "require-alignment yes\n");
+	put("domains/open.example.conf",
+	    "dmarc-reports Dmarc\ntls-reports tls\n");
+	put("accounts/a.conf",
+	    "maildir /m/a\naddress x@strict.example @open.example\n");
+	put("accounts/b.conf",
+	    "maildir /m/b\naddress y@open.example\nrequire-alignment yes\n");
+	c[0] = load();
+	buf_init(&b, 65536);
+	config_print(&b, c[0]);
+	conf_errors_init(&e);
+	c[1] = config_parse(buf_str(&b), &e);
+	ck_assert_ptr_nonnull(c[1]);
+	for (i = 0; i < 2; i++) {
+		const struct config_account *x = config_account(c[i], STR("a"));
+		const struct config_account *y = config_account(c[i], STR("b"));
+
+		config_rules(c[i], STR("x"), STR("STRICT.example"), x, &r);
+		ck_assert(r.requires_alignment && !r.is_dmarc_reports);
+		config_rules(c[i], STR("dmarc"), STR("open.example"), x, &r);
+		ck_assert(!r.requires_alignment && r.is_dmarc_reports &&
+			  !r.is_tls_reports);
+		config_rules(c[i], STR("tls"), STR("open.example"), x, &r);
+		ck_assert(!r.is_dmarc_reports && r.is_tls_reports);
+		config_rules(c[i], STR(""), STR("open.example"), x, &r);
+		ck_assert(!r.is_dmarc_reports && !r.is_tls_reports);
+		config_rules(c[i], STR("y"), STR("open.example"), y, &r);
+		ck_assert(r.requires_alignment);
+		config_rules(c[i], STR("tls"), STR("other.example"), x, &r);
+		ck_assert(!r.requires_alignment && !r.is_tls_reports);
+		config_free(&c[i]);
+	}
+	conf_errors_release(&e);
+	buf_release(&b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -289,6 +336,7 @@ main(void)
 	tcase_add_test(t, logins);
 	tcase_add_loop_test(t, layout, 0, N(layouts));
 	tcase_add_loop_test(t, errors, 0, N(wrongs));
+	tcase_add_test(t, rules);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");

@@ -89,6 +89,32 @@ START_TEST(addresses)
 }
 END_TEST
 
+static const struct {
+	bool spf, dkim, is_temporary;
+	enum dmarc_status dmarc;
+	enum mailauth_alignment is;
+} aligned[] = {
+	{ true, false, false, DMARC_NONE, MAILAUTH_ALIGNED },
+	{ false, true, true, DMARC_TEMPERROR, MAILAUTH_ALIGNED },
+	{ false, false, false, DMARC_NONE, MAILAUTH_NOT_ALIGNED },
+	{ false, false, false, DMARC_FAIL, MAILAUTH_NOT_ALIGNED },
+	{ false, false, false, DMARC_PERMERROR, MAILAUTH_NOT_ALIGNED },
+	{ false, false, true, DMARC_NONE, MAILAUTH_UNKNOWN },
+	{ false, false, false, DMARC_TEMPERROR, MAILAUTH_UNKNOWN },
+};
+
+START_TEST(alignment)
+{
+	struct mailauth_result r = { 0 };
+
+	r.dmarc.status = aligned[_i].dmarc;
+	r.dmarc.spf_aligned = aligned[_i].spf;
+	r.dmarc.dkim_aligned = aligned[_i].dkim;
+	r.dmarc.is_temporary = aligned[_i].is_temporary;
+	ck_assert_int_eq(mailauth_alignment(&r), aligned[_i].is);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -97,6 +123,7 @@ main(void)
 	SRunner *r;
 
 	tcase_add_loop_test(t, decisions, 0, N(cases));
+	tcase_add_loop_test(t, alignment, 0, N(aligned));
 	tcase_add_loop_test(t, addresses, 0, N(ips));
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
