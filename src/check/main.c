@@ -1,13 +1,9 @@
 /*
  * quire-check: what DNS says about mail from strangers (service/mailauth).
  *
- * It forks a process for each question of smtpd's, since answers of slow
- * name servers take up to a minute and messages are hostile; the resolver
- * has the cache. It reads no message itself. A child that dies is answered
- * for with 451, so is whoever has too many questions under way: who brings
- * mail keeps it. An address, its neighbourhood and its network have their
- * share at most, since who waits for a name server of his own keeps places
- * that others need. Beyond CHECK_MAX children questions wait in the channel.
+ * Processes of its own (pool.h) answer smtpd's questions; the resolver has the
+ * cache. It reads no message itself. Beyond POOL_MAX questions under way others
+ * wait in the channel.
  *
  * resolv.conf and the public suffix list can only be read before
  * confinement, so after a reload of the configuration it ends, when its
@@ -19,36 +15,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "format/limit/limit.h"
+#include "pool.h"
 #include "profile.h"
 #include "system/daemon/daemon.h"
-#include "system/fs/fs.h"
 #include "system/log/log.h"
-#include "worker.h"
-
-#define CHECK_MAX 256
-
-/* Of an address, its neighbourhood and its network: the others have room. */
-static const uint64_t max_client[LIMIT_CLASSES] = { 32, 64, 128 };
-
-struct child {
-	pid_t pid; /* 0: free */
-	uint32_t id;
-	int chan;
-	struct limit_addr remote;
-};
 
 struct check {
 	struct daemon d;
 	struct check_setup setup;
 	struct config *config;
 	struct confine_filter narrow;
-	struct child children[CHECK_MAX];
-	unsigned n;
-	struct limit *clients; /* whose children they are */
+	struct pool pool;
 	int signals;
 	bool is_ending;
 	char recv_buf[IPC_MAX];
@@ -112,110 +91,13 @@ open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Answer for those who could not. */
-static void
-reap(struct check *k)
-{
-	struct signalfd_siginfo info;
-	int status;
-	pid_t pid;
-	unsigned i;
-
-	while (read(k->signals, &info, sizeof(info)) > 0)
-		;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (i = 0; i < CHECK_MAX; i++) {
-			struct child *c = &k->children[i];
-
-			if (c->pid != pid)
-				continue;
-			if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-				LOG_ERROR("worker.crashed",
-				    F_INT("worker", pid),
-				    F_INT("signal", WIFSIGNALED(status) ?
-							WTERMSIG(status) :
-							0),
-				    F_CSTR("cause", "a message being checked"));
-				check_refuse(c->chan, c->id);
-			}
-			close(c->chan);
-			limit_drop(k->clients, &c->remote);
-			c->pid = 0;
-			k->n--;
-			break;
-		}
-}
-
-/* A free place, unless this client has its share already. */
-static struct child *
-place_for(struct check *k, const struct limit_addr *remote)
-{
-	unsigned i;
-
-	if (!limit_would(k->clients, remote, max_client, 0))
-		return NULL;
-	for (i = 0; i < CHECK_MAX; i++)
-		if (k->children[i].pid == 0)
-			return &k->children[i];
-	return NULL;
-}
-
-static void
-work(struct check *k, int chan, struct ipc_msg *m)
-{
-	struct err e;
-
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (confine_load(&k->narrow, &e) == -1) {
-		LOG_ERROR("check.confine", F_ERR(&e));
-		_exit(71);
-	}
-	_exit(check_work(&k->setup, chan, m));
-}
-
-static void
-question(struct check *k, int chan, struct ipc_msg *m)
-{
-	struct ipc_msg copy = *m; /* reading moves the cursor */
-	struct child *c;
-	struct limit_addr remote;
-	struct msg_check q;
-	pid_t pid = -1;
-
-	if (m->type < MSG_CHECK || m->type > MSG_CHECK_SPF ||
-	    !msg_unpack_check(&copy, &q) ||
-	    !limit_addr_parse(&remote, q.remote)) {
-		LOG_ERROR("check.message", F_INT("type", m->type));
-		check_refuse(chan, m->id);
-		return;
-	}
-	c = place_for(k, &remote);
-	if (c != NULL && (pid = fork()) == 0)
-		work(k, chan, m);
-	if (c == NULL || pid == -1) {
-		LOG_WARN("check.busy", F_STR("remote", q.remote),
-		    F_INT("children", k->n));
-		check_refuse(chan, m->id);
-		return;
-	}
-	c->pid = pid;
-	c->id = m->id;
-	c->chan = dup(chan);
-	c->remote = remote;
-	limit_add(k->clients, &remote, 0);
-	k->n++;
-}
-
 static void
 serve_front(struct check *k)
 {
 	int fd = daemon_peer_fd(&k->d, PROG_SMTPD, 0);
 	struct ipc_msg m;
 
-	while (fd != -1 && k->n < CHECK_MAX)
+	while (fd != -1 && k->pool.n_busy < POOL_MAX)
 		switch (
 		    ipc_recv(fd, &m, k->recv_buf, sizeof(k->recv_buf), false)) {
 		case IPC_AGAIN:
@@ -224,7 +106,7 @@ serve_front(struct check *k)
 			daemon_peer_lost(&k->d, fd);
 			return;
 		case IPC_OK:
-			question(k, fd, &m);
+			pool_ask(&k->pool, fd, &m);
 			ipc_close_fds(&m);
 		}
 }
@@ -254,23 +136,38 @@ serve_quired(struct check *k)
 }
 
 static void
+drain_signals(struct check *k)
+{
+	struct signalfd_siginfo info;
+
+	while (read(k->signals, &info, sizeof(info)) > 0)
+		;
+	pool_reap(&k->pool);
+}
+
+static void
 run(struct check *k)
 {
-	for (;;) {
-		bool reads = k->n < CHECK_MAX && !k->is_ending;
-		struct pollfd p[3] = {
-			{ .fd = k->d.ctl, .events = POLLIN },
-			{ .fd = k->signals, .events = POLLIN },
-			{ .fd = reads ? daemon_peer_fd(&k->d, PROG_SMTPD, 0) :
-					-1,
-			    .events = POLLIN },
-		};
+	static struct pollfd p[3 + POOL_MAX];
 
-		if (k->is_ending && k->n == 0)
+	for (;;) {
+		bool reads = k->pool.n_busy < POOL_MAX && !k->is_ending;
+		int wait = pool_expire(&k->pool);
+		unsigned n;
+
+		p[0] = (struct pollfd){ .fd = k->d.ctl, .events = POLLIN };
+		p[1] = (struct pollfd){ .fd = k->signals, .events = POLLIN };
+		p[2] = (struct pollfd){
+			.fd = reads ? daemon_peer_fd(&k->d, PROG_SMTPD, 0) : -1,
+			.events = POLLIN
+		};
+		n = pool_poll(&k->pool, p + 3, POOL_MAX);
+		if (k->is_ending && k->pool.n_busy == 0)
 			return;
-		if (poll(p, 3, -1) == -1 && errno != EINTR)
+		if (poll(p, 3 + n, wait) == -1 && errno != EINTR)
 			return;
-		reap(k);
+		pool_done(&k->pool, p + 3, n);
+		drain_signals(k);
 		if (reads)
 			serve_front(k);
 		if (p[0].revents != 0 && !serve_quired(k))
@@ -282,15 +179,13 @@ int
 main(void)
 {
 	struct check *k = calloc(1, sizeof(*k));
-	uint64_t seed;
 	struct err e;
 
 	if (k == NULL)
 		return 71;
 	daemon_init(&k->d, "quire-check");
 	configure(k);
-	fs_random(&seed, sizeof(seed));
-	k->clients = limit_new(0, LIMIT_CLASSES * CHECK_MAX, seed);
+	pool_init(&k->pool, &k->setup, &k->narrow);
 	k->signals = open_signals();
 	if (k->signals == -1 || confine_compile(&k->narrow, &check_profile,
 				    &check_child_profile, &e) == -1) {

@@ -45,7 +45,7 @@ check_refuse(int chan, uint32_t id)
 struct message {
 	int fd;
 	uint64_t size, body_at;
-	struct buf head; /* header and the start of the body */
+	struct buf *head; /* header and the start of the body */
 	struct str header;
 };
 
@@ -56,16 +56,16 @@ read_header(struct message *m, struct err *e)
 	size_t end;
 
 	do {
-		uint64_t left = m->size - m->head.n;
+		uint64_t left = m->size - m->head->n;
 		size_t want = left < CHUNK ? (size_t)left : CHUNK;
-		char *p = buf_reserve(&m->head, want);
+		char *p = buf_reserve(m->head, want);
 		ssize_t n =
-		    p == NULL ? 0 : fs_pread_all(m->fd, p, want, m->head.n);
+		    p == NULL ? 0 : fs_pread_all(m->fd, p, want, m->head->n);
 
 		if (n < 0 || (size_t)n != want)
 			return err_set(e, ERR_TEMP, "message is not whole");
-		buf_grow(&m->head, want);
-		s = buf_str(&m->head);
+		buf_grow(m->head, want);
+		s = buf_str(m->head);
 		end = str_starts(s, STR("\r\n")) ?
 			  0 :
 			  str_search(s, STR("\r\n\r\n"));
@@ -162,12 +162,11 @@ check_message(const struct check_setup *s, struct arena *a,
 static void
 answer_message(const struct check_setup *s, struct arena *a,
     const struct mailauth_client *c, int fd, const struct msg_check *q,
-    struct msg_checked *out)
+    struct buf *head, struct msg_checked *out)
 {
-	struct message m = { .fd = fd, .size = q->size };
+	struct message m = { .fd = fd, .size = q->size, .head = head };
 	struct err e;
 
-	buf_init(&m.head, CHECK_MAX_HEADER + 2 * CHUNK);
 	*out = not_now;
 	if (read_header(&m, &e) == -1) {
 		LOG_WARN("check.failed", F_ERR(&e));
@@ -182,7 +181,6 @@ answer_message(const struct check_setup *s, struct arena *a,
 		LOG_WARN("check.failed", F_ERR(&e));
 		*out = not_now;
 	}
-	/* the header stays: the answer may point into it */
 }
 
 /* HELO and MAIL FROM, before there is a message. */
@@ -225,27 +223,43 @@ client_of(const struct msg_check *q, struct mailauth_client *c)
 	return mailauth_client_ip(c, q->remote);
 }
 
-int
+/* Of this question: the process has answered others before. */
+static void
+limit_cpu(void)
+{
+	struct rusage ru;
+	struct rlimit cpu;
+
+	getrusage(RUSAGE_SELF, &ru);
+	getrlimit(RLIMIT_CPU, &cpu);
+	cpu.rlim_cur =
+	    (rlim_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) + CPU_S + 1;
+	(void)setrlimit(RLIMIT_CPU, &cpu);
+}
+
+void
 check_work(const struct check_setup *s, int chan, struct ipc_msg *m)
 {
-	const struct rlimit cpu = { CPU_S, CPU_S };
 	struct mailauth_client c = { 0 };
 	struct msg_checked answer = not_now;
 	struct msg_check q;
 	struct arena a;
+	struct buf head; /* the answer may point into it */
 
-	(void)setrlimit(RLIMIT_CPU, &cpu);
-	arena_init(&a, MAILAUTH_ARENA + 6 * CHECK_MAX_HEADER);
+	limit_cpu();
 	if (!msg_unpack_check(m, &q) || !client_of(&q, &c)) {
 		LOG_ERROR("check.message", F_INT("type", m->type));
 		check_refuse(chan, m->id);
-		return 0;
+		return;
 	}
 	log_set_sid(q.sid);
+	arena_init(&a, MAILAUTH_ARENA + 6 * CHECK_MAX_HEADER);
+	buf_init(&head, CHECK_MAX_HEADER + 2 * CHUNK);
 	if (m->type != MSG_CHECK)
 		answer_envelope(s, &a, &c, m->type, &answer);
 	else if (m->nfds == 1)
-		answer_message(s, &a, &c, m->fds[0], &q, &answer);
+		answer_message(s, &a, &c, m->fds[0], &q, &head, &answer);
 	send_answer(chan, m->id, &answer);
-	return 0; /* memory ends with the process */
+	buf_release(&head);
+	arena_release(&a);
 }

@@ -1,5 +1,5 @@
 /*
- * worker - one question of smtpd's, answered by a process of its own.
+ * worker - one question of smtpd's.
  *
  * Whatever a message does to the parsers, only this message is lost: the
  * process that forked us answers for us if we do not.
@@ -18,8 +18,8 @@ struct check_setup {
 	struct str authserv_id;
 };
 
-/* Answer on chan; the exit status. */
-int check_work(const struct check_setup *, int chan, struct ipc_msg *);
+/* Answers on chan; descriptors stay the caller's. */
+void check_work(const struct check_setup *, int chan, struct ipc_msg *);
 /* For somebody who died: "not possible now". */
 void check_refuse(int chan, uint32_t id);
 

@@ -1,0 +1,300 @@
+#include "pool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/date.h"
+#include "base/pack.h"
+#include "system/fs/fs.h"
+#include "system/ipc/ipc.h"
+#include "system/log/log.h"
+
+#define N_CHILDREN \
+	(sizeof(((struct pool *)0)->children) / sizeof(struct pool_child))
+
+void
+pool_init(struct pool *p, const struct check_setup *setup,
+    const struct confine_filter *narrow)
+{
+	static const uint64_t max_client[LIMIT_CLASSES] = { 32, 64, 128 };
+	uint64_t seed;
+
+	memset(p, 0, sizeof(*p));
+	p->setup = setup;
+	p->narrow = narrow;
+	memcpy(p->max_client, max_client, sizeof(max_client));
+	fs_random(&seed, sizeof(seed));
+	p->clients = limit_new(0, LIMIT_CLASSES * POOL_MAX, seed);
+}
+
+/* ---- in the child ---- */
+
+/* The descriptors of a question: where the answer goes, then its own. */
+static bool
+take_chan(struct ipc_msg *m, int *chan)
+{
+	if (m->nfds == 0)
+		return false;
+	*chan = m->fds[0];
+	m->nfds--;
+	memmove(m->fds, m->fds + 1, m->nfds * sizeof(m->fds[0]));
+	return true;
+}
+
+static void
+serve(const struct check_setup *setup, int link)
+{
+	static char buf[IPC_MAX];
+	struct ipc_msg m;
+	int chan;
+
+	while (ipc_recv(link, &m, buf, sizeof(buf), true) == IPC_OK) {
+		if (!take_chan(&m, &chan))
+			_exit(71);
+		check_work(setup, chan, &m);
+		ipc_close_fds(&m);
+		close(chan);
+		if (write(link, "", 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static void
+be_child(struct pool *p, int link)
+{
+	sigset_t none;
+	struct err e;
+	unsigned i;
+
+	/* our siblings' ends must close with their owners */
+	for (i = 0; i < N_CHILDREN; i++)
+		if (p->children[i].pid != 0)
+			close(p->children[i].link);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (confine_load(p->narrow, &e) == -1) {
+		LOG_ERROR("check.confine", F_ERR(&e));
+		_exit(71);
+	}
+	serve(p->setup, link);
+}
+
+/* ---- its places ---- */
+
+static struct pool_child *
+new_child(struct pool *p)
+{
+	struct pool_child *c = p->children;
+	int link[2];
+
+	while (c < p->children + N_CHILDREN && c->pid != 0)
+		c++;
+	if (c == p->children + N_CHILDREN || ipc_pair(link) == -1)
+		return NULL;
+	*c = (struct pool_child){ .link = link[0], .chan = -1 };
+	c->pid = fork();
+	if (c->pid == 0) {
+		close(link[0]);
+		be_child(p, link[1]);
+	}
+	close(link[1]);
+	if (c->pid != -1) {
+		p->n_idle++;
+		return c;
+	}
+	close(link[0]);
+	c->pid = 0;
+	return NULL;
+}
+
+/* The one that waited least: what it needs is in the caches. */
+static struct pool_child *
+idle_child(struct pool *p)
+{
+	struct pool_child *c, *found = NULL;
+
+	for (c = p->children; c < p->children + N_CHILDREN; c++)
+		if (c->pid != 0 && !c->is_busy && c->link != -1 &&
+		    (found == NULL || c->idle_ms > found->idle_ms))
+			found = c;
+	return found != NULL ? found : new_child(p);
+}
+
+/* It ends when it reads that nobody asks any more. */
+static void
+let_go(struct pool *p, struct pool_child *c)
+{
+	close(c->link);
+	c->link = -1;
+	p->n_idle--;
+}
+
+static void
+end_question(struct pool *p, struct pool_child *c)
+{
+	close(c->chan);
+	c->chan = -1;
+	c->is_busy = false;
+	c->idle_ms = date_mono_ms();
+	limit_drop(p->clients, &c->remote);
+	p->n_busy--;
+	p->n_idle++;
+}
+
+static bool
+hand_over(struct pool_child *c, int chan, const struct ipc_msg *m)
+{
+	int fds[IPC_FDS] = { chan };
+	struct buf b;
+	bool ok;
+
+	if (m->nfds >= IPC_FDS)
+		return false;
+	memcpy(fds + 1, m->fds, m->nfds * sizeof(fds[0]));
+	buf_init(&b, IPC_MAX);
+	ipc_begin(&b, m->type, m->id);
+	buf_put(&b, str_make(m->body.p, (size_t)(m->body.end - m->body.p)));
+	ok = ipc_send(c->link, &b, fds, m->nfds + 1) == IPC_OK;
+	buf_release(&b);
+	return ok;
+}
+
+/* ---- questions ---- */
+
+static bool
+start(struct pool *p, int chan, const struct ipc_msg *m,
+    const struct limit_addr *remote)
+{
+	struct pool_child *c;
+	unsigned tries;
+
+	if (p->n_busy >= POOL_MAX ||
+	    !limit_would(p->clients, remote, p->max_client, 0))
+		return false;
+	/* one that waits may have died: it is not noticed before this */
+	for (tries = 0; tries <= POOL_IDLE_MAX; tries++) {
+		c = idle_child(p);
+		if (c == NULL)
+			return false;
+		if (hand_over(c, chan, m)) {
+			c->is_busy = true;
+			c->served++;
+			c->id = m->id;
+			c->chan = dup(chan);
+			c->remote = *remote;
+			limit_add(p->clients, remote, 0);
+			p->n_idle--;
+			p->n_busy++;
+			return true;
+		}
+		let_go(p, c);
+	}
+	return false;
+}
+
+void
+pool_ask(struct pool *p, int chan, const struct ipc_msg *m)
+{
+	struct ipc_msg copy = *m; /* reading moves the cursor */
+	struct limit_addr remote;
+	struct msg_check q;
+
+	if (m->type < MSG_CHECK || m->type > MSG_CHECK_SPF ||
+	    !msg_unpack_check(&copy, &q) ||
+	    !limit_addr_parse(&remote, q.remote)) {
+		LOG_ERROR("check.message", F_INT("type", m->type));
+		check_refuse(chan, m->id);
+	} else if (!start(p, chan, m, &remote)) {
+		LOG_WARN("check.busy", F_STR("remote", q.remote),
+		    F_INT("children", p->n_busy));
+		check_refuse(chan, m->id);
+	}
+}
+
+unsigned
+pool_poll(const struct pool *p, struct pollfd *v, unsigned n)
+{
+	const struct pool_child *c;
+	unsigned k = 0;
+
+	for (c = p->children; c < p->children + N_CHILDREN && k < n; c++)
+		if (c->pid != 0 && c->is_busy)
+			v[k++] =
+			    (struct pollfd){ .fd = c->link, .events = POLLIN };
+	return k;
+}
+
+void
+pool_done(struct pool *p, const struct pollfd *v, unsigned n)
+{
+	struct pool_child *c;
+	char byte;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (v[i].revents == 0)
+			continue;
+		for (c = p->children; c < p->children + N_CHILDREN; c++)
+			if (c->pid != 0 && c->is_busy && c->link == v[i].fd)
+				break;
+		/* one that died is told by SIGCHLD, with the reason */
+		if (c == p->children + N_CHILDREN ||
+		    recv(c->link, &byte, 1, MSG_DONTWAIT) != 1)
+			continue;
+		end_question(p, c);
+		if (c->served >= POOL_QUESTIONS || p->n_idle > POOL_IDLE_MAX)
+			let_go(p, c);
+	}
+}
+
+static void
+died(struct pool *p, struct pool_child *c, int status)
+{
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || c->is_busy)
+		LOG_ERROR("worker.crashed", F_INT("worker", c->pid),
+		    F_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+		    F_CSTR("cause", "a message being checked"));
+	if (c->is_busy) {
+		check_refuse(c->chan, c->id);
+		end_question(p, c);
+	}
+	if (c->link != -1)
+		let_go(p, c);
+	c->pid = 0;
+}
+
+void
+pool_reap(struct pool *p)
+{
+	struct pool_child *c;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (c = p->children; c < p->children + N_CHILDREN; c++)
+			if (c->pid == pid)
+				died(p, c, status);
+}
+
+int
+pool_expire(struct pool *p)
+{
+	int64_t now = date_mono_ms(), left, next = -1;
+	struct pool_child *c;
+
+	for (c = p->children; c < p->children + N_CHILDREN; c++) {
+		if (c->pid == 0 || c->is_busy || c->link == -1)
+			continue;
+		left = c->idle_ms + POOL_IDLE_S * 1000 - now;
+		if (left <= 0)
+			let_go(p, c);
+		else if (next == -1 || left < next)
+			next = left;
+	}
+	return (int)next;
+}

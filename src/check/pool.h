@@ -1,0 +1,62 @@
+/*
+ * pool - the processes that answer, one question at a time each.
+ *
+ * Answers of slow name servers take up to a minute and messages are hostile,
+ * so each question has a process to itself while it is under way; a process
+ * that answered is given another, up to POOL_QUESTIONS. One that dies is
+ * answered for with 451, so is whoever has too many questions under way: who
+ * brings mail keeps it. An address, its neighbourhood and its network have
+ * their share at most, since who waits for a name server of his own keeps
+ * places that others need.
+ */
+#ifndef CHECK_POOL_H
+#define CHECK_POOL_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "format/limit/limit.h"
+#include "system/daemon/confine.h"
+#include "worker.h"
+
+#define POOL_MAX       256 /* questions under way */
+#define POOL_IDLE_MAX  8   /* processes that wait for another */
+#define POOL_IDLE_S    10  /* so long */
+#define POOL_QUESTIONS 200 /* then a fresh one */
+
+struct pool_child {
+	pid_t pid; /* 0: free */
+	int link;  /* to it: questions; from it: that it is done */
+	bool is_busy;
+	unsigned served;
+	int64_t idle_ms; /* since then */
+	/* what it is busy with */
+	uint32_t id;
+	int chan;
+	struct limit_addr remote;
+};
+
+struct pool {
+	const struct check_setup *setup;
+	const struct confine_filter *narrow; /* of a child */
+	struct pool_child children[POOL_MAX + POOL_IDLE_MAX];
+	unsigned n_busy, n_idle;
+	struct limit *clients; /* whose questions are under way */
+	uint64_t max_client[LIMIT_CLASSES];
+};
+
+void pool_init(
+    struct pool *, const struct check_setup *, const struct confine_filter *);
+/* A question with its descriptors; answered on chan, by a child or here. */
+void pool_ask(struct pool *, int chan, const struct ipc_msg *);
+/* Descriptors to wait for, at most n; how many there are. */
+unsigned pool_poll(const struct pool *, struct pollfd *, unsigned n);
+/* Those pool_poll() gave, after poll(): who is done. */
+void pool_done(struct pool *, const struct pollfd *, unsigned n);
+/* After SIGCHLD: answer for those who could not. */
+void pool_reap(struct pool *);
+/* Let those go that waited for long; milliseconds until the next, or -1. */
+int pool_expire(struct pool *);
+
+#endif
