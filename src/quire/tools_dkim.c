@@ -104,6 +104,8 @@ put_result(struct tool *t, const struct dkim_result *r)
 	if (r->bits > 0)
 		tool_put_int(t, "bits", r->bits);
 	tool_put_bool(t, "authentic", r->is_secure);
+	if (r->insecure_at.n > 0)
+		tool_put(t, "insecure_at", r->insecure_at);
 	if (r->n_unsigned > 0)
 		tool_put_int(t, "unsigned", (int64_t)r->n_unsigned);
 	if (r->why != NULL)

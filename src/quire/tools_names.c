@@ -121,6 +121,8 @@ put_answer(struct tool *t, const struct dns_answer *r)
 
 	tool_put(t, "status", str_from(dns_status_name(r->status)));
 	tool_put_bool(t, "authentic", r->is_secure);
+	if (dns_insecure_at(r).n > 0)
+		tool_put(t, "insecure_at", dns_insecure_at(r));
 	if (r->ede != -1) {
 		tool_put_int(t, "ede", r->ede);
 		if (r->ede_text.n > 0)

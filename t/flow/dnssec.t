@@ -22,6 +22,17 @@ key._domainkey TXT "$key"
 _dmarc TXT "v=DMARC1; p=reject"
 Z
 done
+# keys and hosts elsewhere, in zones that are signed or not
+cat >>"$T/knot/zones/signed.test.zone" <<Z
+there CNAME mail.plain.test.
+twice CNAME mid
+mid CNAME mail.plain.test.
+here CNAME mail
+key2._domainkey CNAME key._domainkey.plain.test.
+Z
+cat >>"$T/knot/zones/plain.test.zone" <<Z
+back CNAME mail.signed.test.
+Z
 zone 127.in-addr.arpa <<Z
 5.0.0 PTR mail.signed.test.
 6.0.0 PTR mail.plain.test.
@@ -89,6 +100,11 @@ like "signed: authentic" "$(q MX signed.test)" 'status=ok authentic=yes'
 like "a name that is not there, authentic" "$(q A nope.signed.test)" 'status=nxdomain authentic=yes'
 like "unsigned: not authentic" "$(q MX plain.test)" 'status=ok authentic=no'
 like "broken: bogus, and why" "$(q MX broken.test)" 'status=bogus authentic=no ede=[0-9]+'
+like "a chain within a signed zone" "$(q A here.signed.test)" 'status=ok authentic=yes records'
+like "out of it: where that ends" "$(q A there.signed.test)" \
+    'status=ok authentic=no insecure_at=mail.plain.test '
+like "after two steps" "$(q A twice.signed.test)" 'authentic=no insecure_at=mail.plain.test '
+like "into it: not authentic from the beginning" "$(q A back.plain.test)" 'authentic=no records'
 
 as quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" --init-only >/dev/null
 cat >>"$D/quire.conf" <<C
@@ -119,6 +135,15 @@ like "dkim with dnssec" "$head" 'dkim=pass \([^)]*, with dnssec\) header.d=signe
 like "spf with dnssec" "$head" 'spf=pass \(with dnssec\) smtp.mailfrom=a@signed.test'
 like "dmarc with dnssec" "$head" 'dmarc=pass \(p=reject, with dnssec\)'
 like "Received-SPF with dnssec" "$head" 'Received-SPF: pass \([^)]*with dnssec\)'
+printf 'From: a@signed.test\r\nTo: quire@localhost\r\nSubject: s\r\n\r\nbody\r\n' >"$T/m"
+as quire dkim sign --key "$T/key.pem" --domain signed.test --selector key2 "$T/m" >"$T/signed"
+like "a key elsewhere: the tool says where it ends" \
+    "$(as quire dkim verify "$T/signed" --resolver "$R")" \
+    '^result=pass .*authentic=no insecure_at=key._domainkey.plain.test'
+rm -f "$MD"/new/*
+as /usr/bin/python3 "$T/smtp.py" "$SMTP" $OUR mail.plain.test a@signed.test "$T/signed" quire@localhost >/dev/null 2>&1
+like "and so does the header" "$(cat "$MD"/new/* | sed '/^$/q' | tr -d '\n' | tr '\t' ' ')" \
+    'dkim=pass \([^)]*dnssec as far as key._domainkey.plain.test, without dnssec\) header.d=signed.test'
 receive 127.0.0.6 a@plain.test plain.test
 like "unsigned: DKIM passes" "$head" 'dkim=pass \([^)]*, without dnssec\) header.d=plain.test'
 like "SPF fails, unsigned" "$head" 'spf=fail \(without dnssec\)'

@@ -169,6 +169,7 @@ struct dkim_result {
 	const struct dkim_key *key;	     /* NULL: none was found */
 	const struct dns_question *question; /* NULL: nothing to ask */
 	bool is_secure;			     /* the key's answer was */
+	struct str insecure_at;		     /* dns_insecure_at() of it */
 	bool is_weak;			     /* algorithm or key too small */
 	unsigned bits;			     /* of the key; 0: not known */
 	uint64_t n_unsigned;		     /* octets of the body beyond l= */

@@ -171,6 +171,7 @@ dkim_verify_answer(struct dkim_verify *v, size_t i, const struct dns_answer *an)
 		return;
 	r->question = NULL;
 	r->is_secure = an->is_secure;
+	r->insecure_at = arena_str(v->arena, dns_insecure_at(an));
 	if (dns_failed(an))
 		settle(r, DKIM_TEMPERROR, "no answer for the key");
 	else if (dns_is_void(an))

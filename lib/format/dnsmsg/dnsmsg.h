@@ -113,6 +113,9 @@ struct dns_answer {
 	size_t n;
 	struct dns_record *chain; /* the CNAMEs that led to them */
 	size_t n_chain;
+	/* of the chain, from its beginning: all if is_secure, else as far as
+	 * somebody found out (service/dns does) */
+	size_t n_secure;
 	uint32_t ttl; /* how long the answer holds, denial included */
 	int ede;      /* extended error (RFC 8914), or -1 */
 	struct str ede_text;
@@ -120,6 +123,9 @@ struct dns_answer {
 
 bool dns_is_void(const struct dns_answer *); /* NODATA or NXDOMAIN */
 bool dns_failed(const struct dns_answer *);  /* TEMPFAIL or BOGUS */
+/* The name with which authenticity ends on the way from the name asked for;
+ * empty: nothing on it is authentic, or all is. */
+struct str dns_insecure_at(const struct dns_answer *);
 /* A copy that shares nothing with the original. */
 struct dns_answer *dns_answer_copy(struct arena *, const struct dns_answer *);
 const char *dns_status_name(enum dns_status);	 /* "ok" .. */
@@ -178,9 +184,10 @@ bool
 dnsmsg_answers(const struct dnsmsg *, uint16_t id, const struct dns_question *);
 /*
  * What a response says to a question, CNAMEs in it followed. With trust_ad,
- * AD makes the answer secure, and the failure of a validation bogus. A chain
- * is one step here: whether its first name alone is secure needs a question
- * of its own, for CNAME (RFC 7672, 2.1.3). TC is the caller's to see first.
+ * AD makes the answer secure, the whole chain with it, and the failure of a
+ * validation bogus. Without AD it cannot be told from this response how far
+ * the chain is secure: that needs a question for each CNAME (RFC 7672,
+ * 2.1.3). TC is the caller's to see first.
  */
 void dnsmsg_result(struct arena *, const struct dnsmsg *,
     const struct dns_question *, bool trust_ad, struct dns_answer *);

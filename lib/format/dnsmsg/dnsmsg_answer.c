@@ -78,6 +78,15 @@ dns_failed(const struct dns_answer *an)
 	return an->status == DNS_TEMPFAIL || an->status == DNS_BOGUS;
 }
 
+struct str
+dns_insecure_at(const struct dns_answer *an)
+{
+	if (an->is_secure || an->n_secure == 0)
+		return STR("");
+	return an->n_secure < an->n_chain ? an->chain[an->n_secure].owner :
+					    an->chain[an->n_chain - 1].name;
+}
+
 static struct dns_record *
 copy_records(struct arena *a, const struct dns_record *v, size_t n)
 {
@@ -236,6 +245,7 @@ dnsmsg_result(struct arena *a, const struct dnsmsg *m,
 		return;
 	}
 	out->is_secure = trust_ad && m->is_authentic;
+	out->n_secure = out->is_secure ? out->n_chain : 0;
 	collect(a, m, name, q->type, out);
 	/* NXDOMAIN is about the end of the chain (RFC 2308, 2.1) */
 	if (m->rcode == DNS_NAMEERROR && out->n == 0)

@@ -16,12 +16,14 @@
 
 #define TRIES 3
 
-/* One question under way. */
+/* One question under way; then, if need be, one for each step of its chain. */
 struct query {
 	struct dns *dns;
 	struct arena *arena;
 	const struct dns_question *q;
 	struct dns_answer **out;
+	struct dns_answer *answer; /* NULL until there is one */
+	struct dns_question step;
 	uint16_t id;
 	int64_t begun; /* monotonic ms */
 };
@@ -168,26 +170,111 @@ tell(const struct query *query, const struct dns_answer *r)
 	    dns_status_name(r->status), (long long)ms);
 }
 
+static void
+finish(struct query *query)
+{
+	struct dns_answer *r = query->answer;
+
+	dns_cache_put(query->dns, query->q, r);
+	tell(query, r);
+	*query->out = r;
+	query->dns->n_under_way--;
+	free(query);
+}
+
+static void answered(void *, int, int, unsigned char *, int);
+
+/* false: there can be no such name. The query may be gone when it returns. */
+static bool
+ask(struct query *query, const struct dns_question *q)
+{
+	struct buf b;
+	bool ok;
+
+	buf_init(&b, 1024);
+	/* c-ares keeps the id we put in; its own are predictable enough */
+	fs_random(&query->id, sizeof(query->id));
+	ok = dnsmsg_query(&b, query->id, q, 0);
+	if (ok)
+		ares_send(query->dns->channel, (const unsigned char *)b.p,
+		    (int)b.n, answered, query);
+	buf_release(&b);
+	return ok;
+}
+
+/*
+ * Is the next step what the chain says, and authentic? A resolver that is
+ * trusted says AD of it then; one that names another target now, or does not
+ * answer, leaves it at what was known.
+ */
+static bool
+is_step(const struct query *query, const struct dns_answer *r)
+{
+	const struct dns_answer *an = query->answer;
+
+	return r->is_secure && r->n == 1 &&
+	       dns_name_eq(r->v[0].name, an->chain[an->n_secure].name);
+}
+
+static void
+next_step(struct query *query)
+{
+	struct dns_answer *an = query->answer, *known;
+
+	while (an->n_secure < an->n_chain) {
+		query->step = (struct dns_question){ DNS_CNAME,
+			an->chain[an->n_secure].owner };
+		known = dns_cache_get(query->dns, query->arena, &query->step);
+		if (known == NULL) {
+			if (!ask(query, &query->step))
+				break;
+			return;
+		}
+		if (!is_step(query, known))
+			break;
+		an->n_secure++;
+	}
+	finish(query);
+}
+
+static struct dns_answer *
+read_answer(const struct query *query, const struct dns_question *q, int status,
+    const unsigned char *p, int n)
+{
+	struct dns_answer *r = failure(query->arena);
+	struct dnsmsg m;
+
+	if (status == ARES_SUCCESS && n > 0 &&
+	    dnsmsg_parse(
+		query->arena, str_make((const char *)p, (size_t)n), &m, NULL) &&
+	    dnsmsg_answers(&m, query->id, q))
+		dnsmsg_result(query->arena, &m, q, query->dns->is_trusted, r);
+	return r;
+}
+
 /* Called by c-ares, also from within ares_send() and ares_cancel(). */
 static void
 answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 {
 	struct query *query = arg;
-	struct dns_answer *r = failure(query->arena);
-	struct dnsmsg m;
+	bool is_step_of = query->answer != NULL;
+	struct dns_answer *r = read_answer(
+	    query, is_step_of ? &query->step : query->q, status, abuf, alen);
 
-	if (status == ARES_SUCCESS && alen > 0 &&
-	    dnsmsg_parse(query->arena,
-		str_make((const char *)abuf, (size_t)alen), &m, NULL) &&
-	    dnsmsg_answers(&m, query->id, query->q)) {
-		dnsmsg_result(
-		    query->arena, &m, query->q, query->dns->is_trusted, r);
-		dns_cache_put(query->dns, query->q, r);
+	if (!is_step_of) {
+		query->answer = r;
+		if (query->dns->is_trusted && !r->is_secure && !dns_failed(r))
+			next_step(query);
+		else
+			finish(query);
+		return;
 	}
-	tell(query, r);
-	*query->out = r;
-	query->dns->n_under_way--;
-	free(query);
+	dns_cache_put(query->dns, &query->step, r);
+	if (is_step(query, r)) {
+		query->answer->n_secure++;
+		next_step(query);
+	} else
+		finish(query);
 }
 
 void
@@ -195,8 +282,6 @@ dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
     struct dns_answer **out)
 {
 	struct query *query;
-	uint16_t id;
-	struct buf b;
 
 	*out = d->n_under_way >= DNS_MAX_QUESTIONS ? failure(a) :
 						     dns_cache_get(d, a, q);
@@ -204,21 +289,19 @@ dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
 		hook_count(d->hooks, "dns_answers", "cached");
 		return;
 	}
-	buf_init(&b, 1024);
-	/* c-ares keeps the id we put in; its own are predictable enough */
-	fs_random(&id, sizeof(id));
-	if (!dnsmsg_query(&b, id, q, 0)) {
-		*out = failure(a);
-		(*out)->status = DNS_NXDOMAIN; /* no such name can exist */
-		buf_release(&b);
-		return;
-	}
 	query = xcalloc(1, sizeof(*query));
-	*query = (struct query){ d, a, q, out, id, date_mono_ms() };
+	*query = (struct query){ .dns = d,
+		.arena = a,
+		.q = q,
+		.out = out,
+		.begun = date_mono_ms() };
 	d->n_under_way++;
-	ares_send(
-	    d->channel, (const unsigned char *)b.p, (int)b.n, answered, query);
-	buf_release(&b);
+	if (ask(query, q))
+		return;
+	d->n_under_way--;
+	free(query);
+	*out = failure(a);
+	(*out)->status = DNS_NXDOMAIN; /* no such name can exist */
 }
 
 /* Wait for the channel's sockets once, at most until the deadline. */

@@ -8,6 +8,10 @@
  * dns_send() and dns_wait(). Answers are cached, denials too, as long as
  * their TTLs say (at most DNS_CACHE_TTL), DNS_CACHE_SIZE of them.
  *
+ * A chain of CNAMEs that is not authentic as a whole may be so at its
+ * beginning (RFC 7672, 2.1.3): then each step is asked for by itself, in
+ * order, until one is not, and the answer says how far it went (n_secure).
+ *
  * AD is believed only from a resolver that is trusted: all servers are on
  * loopback, or resolv.conf says `options trust-ad`, or the caller does.
  */

@@ -81,6 +81,9 @@ put_dkim(struct printing *p, const struct dkim_result *r)
 	if (r->n_unsigned > 0)
 		buf_printf(&b, ", %llu octets of the body are not signed",
 		    (unsigned long long)r->n_unsigned);
+	if (r->insecure_at.n > 0) /* its domain delegates the key so far */
+		buf_printf(&b, ", dnssec as far as %.*s",
+		    STR_ARG(str_sub(r->insecure_at, 0, MAX_VALUE)));
 	comment(p, m, buf_cstr(&b), r->is_secure);
 	buf_release(&b);
 	prop(m, "header", "d", r->sig->domain);

@@ -30,6 +30,93 @@ static const struct hooks hooks = { .count = count };
 static pid_t server;
 static char address[32];
 
+/* Chains: asked for A it tells all of one, without AD; asked for CNAME what
+ * stands here. */
+static const struct step {
+	const char *owner, *target;
+	const char *alone; /* asked by itself; NULL: no answer */
+	bool is_authentic;
+} steps[] = {
+	{ "cgood.example", "target.example", "Target.Example", true },
+	{ "clie.example", "target.example", "other.example", true },
+	{ "cmute.example", "target.example", NULL, true },
+	{ "cplain.example", "target.example", "target.example", false },
+	{ "ctwo.example", "cmid.example", "cmid.example", true },
+	{ "cmid.example", "target.example", "target.example", false },
+	{ "cthree.example", "cgood.example", "cgood.example", true },
+	{ "cbroken.example", "clie.example", "clie.example", true },
+};
+
+static const struct step *
+find_step(const char *owner)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (strcmp(steps[i].owner, owner) == 0)
+			return &steps[i];
+	return NULL;
+}
+
+static void
+put_cname(struct buf *b, const char *owner, const char *target)
+{
+	static const char fixed[] = "\0\5\0\1\0\0\1\0";
+	struct buf name;
+
+	dns_name_to_wire(b, str_from(owner));
+	buf_put(b, str_make(fixed, 8));
+	buf_init(&name, 300);
+	dns_name_to_wire(&name, str_from(target));
+	buf_putc(b, 0);
+	buf_putc(b, (char)name.n);
+	buf_put(b, buf_str(&name));
+	buf_release(&name);
+}
+
+/* The question's name as text. */
+static void
+read_name(const unsigned char *p, char out[256])
+{
+	size_t n = 0;
+
+	for (; *p != 0 && n + *p < 255; p += *p + 1) {
+		memcpy(out + n, p + 1, *p);
+		n += *p;
+		out[n++] = '.';
+	}
+	out[n > 0 ? n - 1 : 0] = '\0';
+}
+
+/* Into b, behind the question; false: no answer. */
+static bool
+answer_chain(unsigned char *q, size_t len, struct buf *b)
+{
+	static const char a[] = "\0\1\0\1\0\0\1\0\0\4\300\0\2\1";
+	bool is_cname = q[len - 3] == 5;
+	const struct step *s;
+	char name[256];
+
+	read_name(q + 12, name);
+	for (s = find_step(name); s != NULL && !is_cname;
+	     s = find_step(s->target)) {
+		put_cname(b, s->owner, s->target);
+		q[7]++;
+		str_copy(str_from(s->target), name, sizeof(name));
+	}
+	if (!is_cname) {
+		dns_name_to_wire(b, str_from(name));
+		buf_put(b, str_make(a, 14));
+	} else {
+		if (s == NULL || s->alone == NULL)
+			return false;
+		q[3] |= s->is_authentic ? 0x20 : 0;
+		put_cname(b, s->owner, s->alone);
+	}
+	q[7]++;
+	return true;
+}
+
 /* The query's name decides what comes back; a count says how often. */
 static void
 serve(int fd)
@@ -66,6 +153,18 @@ serve(int fd)
 			break;
 		case 'n':
 			continue; /* nothing */
+		case 'c': {
+			struct buf b;
+
+			buf_init(&b, 1000);
+			if (answer_chain(q, len, &b)) {
+				memcpy(q + len, b.p, b.n);
+				(void)sendto(fd, q, len + b.n, 0,
+				    (struct sockaddr *)&peer, pn);
+			}
+			buf_release(&b);
+			continue;
+		}
 		}
 		if (q[13] != 'x' && q[13] != 'f') {
 			static const unsigned char rr[] = { 0xc0, 12, 0, 1, 0,
@@ -198,6 +297,45 @@ START_TEST(one_by_one)
 }
 END_TEST
 
+static const struct {
+	const char *name;
+	size_t n_chain, n_secure;
+	const char *insecure_at;
+} chains[] = {
+	{ "cgood.example", 1, 1, "target.example" },
+	{ "clie.example", 1, 0, "" },
+	{ "cmute.example", 1, 0, "" },
+	{ "cplain.example", 1, 0, "" },
+	{ "ctwo.example", 2, 1, "cmid.example" },
+	{ "cthree.example", 2, 2, "target.example" },
+	{ "cbroken.example", 2, 1, "clie.example" },
+};
+
+/* A chain is as far authentic as each of its steps is, one after the other. */
+START_TEST(chain)
+{
+	struct dns_question q = { DNS_A, str_from(chains[_i].name) };
+	struct dns *d = client(false, 600);
+	const struct dns_answer *r;
+	struct arena a;
+	unsigned again;
+
+	arena_init(&a, 4 * DNSMSG_ARENA_MAX);
+	for (again = 0; again < 2; again++) { /* then from memory */
+		r = dns_lookup(d, &a, &q);
+		ck_assert_int_eq(r->status, DNS_OK);
+		ck_assert(!r->is_secure);
+		ck_assert_uint_eq(r->n_chain, chains[_i].n_chain);
+		ck_assert_msg(r->n_secure == chains[_i].n_secure, "%s: %zu",
+		    chains[_i].name, r->n_secure);
+		ck_assert(str_eq(
+		    dns_insecure_at(r), str_from(chains[_i].insecure_at)));
+	}
+	dns_free(&d);
+	arena_release(&a);
+}
+END_TEST
+
 /* Many go out together: the silent ones cost one deadline, not one each. */
 START_TEST(together)
 {
@@ -232,6 +370,8 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(
 	    t, answers, 0, (int)(sizeof(rows) / sizeof(rows[0])));
+	tcase_add_loop_test(
+	    t, chain, 0, (int)(sizeof(chains) / sizeof(chains[0])));
 	tcase_add_test(t, cached);
 	tcase_add_test(t, together);
 	tcase_add_test(t, one_by_one);
