@@ -1,6 +1,6 @@
 #!/bin/sh
 # make bench: the server, a peer if it can be had, and the figures.
-# BENCH: which parts (server trees store receive; all); BENCH_SIZES: of the trees.
+# BENCH: which parts (server trees store formats receive; all); BENCH_SIZES: of the trees.
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
 . "$SRCDIR/t/lib/dovecot.sh"
@@ -39,5 +39,6 @@ if part store; then
 fi
 [ -z "${DOVECOT_PID-}" ] || dovecot_stop
 flow_stop >/dev/null
-part receive && SRCDIR=$(cd "$SRCDIR" && pwd) \
+! part formats || "$BUILDDIR/t/bench/formats"
+! part receive || SRCDIR=$(cd "$SRCDIR" && pwd) \
     sh "$SRCDIR/t/bench/receive.sh" 2000

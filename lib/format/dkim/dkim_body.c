@@ -88,38 +88,37 @@ dkim_body_want(struct dkim_body *b, enum dkim_canon canon, bool has_length,
 	return i * 2 + canon;
 }
 
+/* What is in s->out, or what follows it. */
 static void
-flush(struct stream *s)
+flush(struct stream *s, const char *p, size_t n)
 {
 	struct want *w;
-	size_t n;
+	size_t k;
 
 	for (w = s->want; w < s->want + s->n_wants; w++) {
-		n = s->n;
-		if (w->has_length && n > w->length)
-			n = (size_t)w->length;
+		k = n;
+		if (w->has_length && k > w->length)
+			k = (size_t)w->length;
 		if (w->has_length)
-			w->length -= n;
-		if (n > 0)
-			EVP_DigestUpdate(w->md, s->out, n);
+			w->length -= k;
+		if (k > 0)
+			EVP_DigestUpdate(w->md, p, k);
 	}
-	s->total += s->n;
-	s->n = 0;
+	s->total += n;
+	if (p == s->out)
+		s->n = 0;
 }
 
 static void
 put(struct stream *s, const char *p, size_t n)
 {
-	size_t room;
-
-	while (n > 0) {
-		if (s->n == OUT_SIZE)
-			flush(s);
-		room = OUT_SIZE - s->n < n ? OUT_SIZE - s->n : n;
-		memcpy(s->out + s->n, p, room);
-		s->n += room;
-		p += room;
-		n -= room;
+	if (n > OUT_SIZE - s->n)
+		flush(s, s->out, s->n);
+	if (n > OUT_SIZE)
+		flush(s, p, n);
+	else {
+		memcpy(s->out + s->n, p, n);
+		s->n += n;
 	}
 }
 
@@ -142,6 +141,27 @@ is_special(const struct stream *s, char c)
 	       (s->canon == DKIM_RELAXED && (c == ' ' || c == '\t'));
 }
 
+/*
+ * From a character on, how much of the text has the canonical form already:
+ * words one space apart, lines that end in CRLF and are not the last. Most of
+ * a body does, and is hashed as it lies.
+ */
+static const char *
+canonical_span(const struct stream *s, const char *p, const char *end)
+{
+	for (;;) {
+		while (p < end && !is_special(s, *p))
+			p++;
+		if (end - p > 1 && *p == ' ' && !is_special(s, p[1]))
+			p++;
+		else if (end - p > 2 && *p == '\r' && p[1] == '\n' &&
+			 !is_special(s, p[2]))
+			p += 2;
+		else
+			return p;
+	}
+}
+
 static void
 push(struct stream *s, struct str in)
 {
@@ -160,8 +180,7 @@ push(struct stream *s, struct str in)
 			p++;
 			continue;
 		}
-		for (q = p; q < end && !is_special(s, *q); q++)
-			;
+		q = canonical_span(s, p, end);
 		put_text(s, p, (size_t)(q - p));
 		p = q;
 	}
@@ -189,7 +208,7 @@ dkim_body_finish(struct dkim_body *b)
 		/* an empty body is CRLF in simple form, nothing in relaxed */
 		if (s->canon == DKIM_SIMPLE || s->total + s->n > 0)
 			put(s, "\r\n", 2);
-		flush(s);
+		flush(s, s->out, s->n);
 		for (w = s->want; w < s->want + s->n_wants; w++)
 			EVP_DigestFinal_ex(w->md, w->hash, NULL);
 	}

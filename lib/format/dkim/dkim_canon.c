@@ -128,7 +128,7 @@ bool
 dkim_canon_header(struct buf *b, struct str header, const struct str *names,
     size_t n, enum dkim_canon canon)
 {
-	struct mime_field *f = xcalloc(DKIM_MAX_FIELDS, sizeof(*f)), one;
+	struct mime_field *f = xmalloc(DKIM_MAX_FIELDS * sizeof(*f)), one;
 	size_t n_fields = 0, i, j;
 	bool ok = true;
 
