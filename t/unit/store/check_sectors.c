@@ -13,6 +13,7 @@
 
 #include <sys/wait.h>
 
+#include "service/store/changes.h"
 #include "service/store/index_int.h"
 
 enum { OLD, ZEROS, GARBAGE, FORMER, HOWS };
@@ -325,6 +326,37 @@ static const char cached[] =
     "it was thorough; and when it was done it began again at the beginning, to "
     "be sure that nothing was missed";
 
+static char token[CHANGES_TOKEN]; /* of the earlier moment */
+
+static void
+take_token(struct account *a)
+{
+	struct changes ch = { 0 };
+	struct err e = { 0 };
+
+	ck_assert_int_eq(changes_since(a, NULL, &ch, &e), 0);
+	str_copy(str_from(ch.token), token, sizeof(token));
+	changes_release(&ch);
+}
+
+/* INBOX has changed since then: to say nothing of it would be wrong. */
+static void
+check_changes(struct account *a, const char *who)
+{
+	struct changes ch = { 0 };
+	struct err e = { 0 };
+	bool is_told;
+	size_t i;
+
+	ck_assert_int_eq(changes_since(a, token, &ch, &e), 0);
+	is_told = ch.is_unknown;
+	for (i = 0; i < ch.n; i++)
+		is_told |= ch.v[i].kind == CHANGED_MAILBOX &&
+			   strcmp(ch.v[i].name, "INBOX") == 0;
+	ck_assert_msg(is_told, "%s: changes are not told", who);
+	changes_release(&ch);
+}
+
 static void
 play(uint32_t n)
 {
@@ -351,6 +383,7 @@ play(uint32_t n)
 	t_store(m, 5, 9, FLAGS_REMOVE, FLAG_SEEN);
 	mailbox_cache_put(m, 1, 1, str_from(cached));
 	t_sync(m, NULL);
+	take_token(a);
 	take(&before);
 	add(m, n - n / 4 * 3, 0);
 	ck_assert_int_eq(mailbox_keyword_define(m, STR("work"), &bit, &e), 0);
@@ -380,6 +413,7 @@ look(const struct file *f, const char *who, bool is_journal, bool is_head)
 	uint32_t i;
 
 	t_sync(m, NULL);
+	check_changes(a, who);
 	if (is_journal)
 		check_unharmed(m, who, is_head);
 	else
