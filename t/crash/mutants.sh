@@ -108,6 +108,11 @@ mutant mailbox/copy.c $v copy_where_links_are_refused \
     's/errno != EPERM &&//'
 mutant maildir/scan.c $v mass_loss_delivery_goes_on \
     's/return gone > LOSS_MIN &&/return 0 \&\&/'
+# 0a.13
+mutant maildir/rowfile.c $v moved_by_another_session_is_served \
+    's/fd = open_moved\(m, row\)/fd = -1/'
+mutant maildir/rowfile.c $v one_directory_read_per_offset \
+    's/s == NULL \|\| s->end != m->j.end/1/'
 v=check_sectors
 export QUIRE_STRIDE=1 # from here on: each sector
 mutant journal/txn.c $v synced 's/txn_crc\(j->salt, p, len\) != crc \|\|//'

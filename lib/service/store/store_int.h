@@ -281,6 +281,11 @@ struct vanished {
 	uint64_t modseq;
 };
 
+struct moved { /* of rows that others moved and this session shows */
+	uint32_t uid, n, to;
+	uint8_t id[16];
+};
+
 struct open_move {	 /* ADDs here whose sources may still be there */
 	uint64_t modseq; /* of the transaction */
 	uint8_t from[16];
@@ -348,6 +353,8 @@ struct view {
 	size_t nvanished, vanishedcap;
 	struct open_move *moves;
 	size_t nmoves;
+	struct moved *moved; /* until their rows are dropped */
+	size_t nmoved;
 	struct scan_state scan[2]; /* cur, new */
 	struct scan_step steps[2][SCAN_PENDING];
 	unsigned nsteps[2];
@@ -379,6 +386,8 @@ void view_touch(struct view *, uint32_t row, uint16_t bit);
 /* While loading: this row's name may be behind. */
 void view_note_behind(struct view *, uint32_t row);
 void view_drop_rows(struct view *, bool hidden_only);
+/* Where others moved a ghost: its UID there, 0 if that is not known. */
+uint32_t view_moved(const struct view *, uint32_t uid, uint8_t id[16]);
 void view_mirror(struct view *, uint32_t uid);
 /* The name letters that flags and keywords ask for. */
 uint32_t
@@ -473,8 +482,8 @@ struct mailbox {
 	uint32_t uidnext_min;		/* UIDs given out before (rebuild.c) */
 	bool import_waits;		/* files of the list were not seen */
 	struct export_note import_note; /* the list last taken in */
-	uint64_t searched_end; /* a search for this UID found nothing */
-	uint32_t searched_uid;
+	struct strays *strays;		/* the last search (rowfile.c); NULL */
+	unsigned nsearches;		/* for tests: directories read for it */
 };
 
 /* Open by directory; the account is the parent's. */
@@ -518,7 +527,8 @@ uint64_t stat_mtime(const struct stat *);
 void
 mailbox_log(struct mailbox *, int level, const char *event, const char *text);
 
-/* ---- msgfile.c ---- */
+/* ---- rowfile.c ---- */
+void strays_release(struct strays **);
 /* Descriptor of a row's file, by its likely names. -1 with errno. */
 int row_open(struct mailbox *, uint32_t row);
 /* The same, looking only where it should be. */

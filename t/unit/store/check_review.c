@@ -241,6 +241,85 @@ START_TEST(partial_reads_have_checkpoints)
 }
 END_TEST
 
+/* What another session moved is read where it is now, when exp/ has given it
+ * up; as long as it is there. */
+START_TEST(moved_by_another_session_is_served)
+{
+	struct mailbox *o, *to;
+	struct mailbox_changes ch = { 0 };
+	struct copy_result r;
+	struct ranges uids;
+	struct err e = { 0 };
+	char *text;
+	uint32_t i;
+
+	begin();
+	for (i = 0; i < 5; i++)
+		t_add(inbox, hello, 0);
+	t_sync(inbox, NULL);
+	o = t_mailbox(home, "INBOX");
+	to = t_mailbox(home, "Archive");
+	t_add(to, "Subject: first\r\n\r\n", 0);
+	ranges_init(&uids, 2);
+	ranges_add(&uids, 2, 3);
+	ranges_add(&uids, 5, 5);
+	ck_assert_int_eq(mailbox_move(inbox, to, &uids, &r, &e), 0);
+	ck_assert_uint_eq(r.n, 3);
+	t_sync(inbox, NULL);
+	t_sh("rm quire/exp/*");
+	for (i = 1; i <= 5; i++) {
+		text = t_text(o, i);
+		ck_assert_ptr_nonnull(text);
+		ck_assert_str_eq(text, hello);
+		free(text);
+	}
+	/* it has other flags there, and another name */
+	ck_assert_int_eq(
+	    t_store(to, r.to[1], r.to[1], FLAGS_ADD, FLAG_SEEN), 0);
+	text = t_text(o, 3);
+	ck_assert_ptr_nonnull(text);
+	free(text);
+	ck_assert_int_eq(t_remove(to, r.to[2], r.to[2]), 0);
+	ck_assert_ptr_null(t_text(o, 5));
+	/* told, it is no more asked for */
+	t_sync(o, &ch);
+	ck_assert_uint_eq(ch.n, 3);
+	ck_assert_uint_eq(mailbox_count(o), 2);
+	ck_assert_uint_eq(o->v.nmoved, 0);
+	mailbox_changes_release(&ch);
+	copy_result_release(&r);
+	ranges_release(&uids);
+	mailbox_close(&o);
+	mailbox_close(&to);
+	end();
+}
+END_TEST
+
+/* Of what others renamed or removed all is found by one look. */
+START_TEST(one_directory_read_per_offset)
+{
+	char *text;
+	uint32_t i, k;
+
+	begin();
+	for (i = 0; i < 20; i++)
+		t_add(inbox, hello, 0);
+	t_sync(inbox, NULL);
+	t_sh("n=0; for f in cur/*; do n=$((n + 1)); if [ $n -gt 10 ]; then "
+	     "rm $f; else mv $f ${f%:2,},U=$n:2,FS; fi; done");
+	for (k = 0; k < 3; k++)
+		for (i = 1; i <= 20; i++) {
+			text = t_text(inbox, i);
+			ck_assert((text != NULL) == (i <= 10));
+			free(text);
+		}
+	ck_assert_uint_eq(inbox->nsearches, 1);
+	t_sync(inbox, NULL);
+	ck_assert_uint_eq(mailbox_count(inbox), 10);
+	end();
+}
+END_TEST
+
 /* ---- store.md 0a.16: a session that slept through generations ---- */
 
 START_TEST(lag_past_kept_generations)
@@ -421,6 +500,8 @@ main(void)
 	t_case(s, journal_shorter_than_pub, 1);
 	t_case(s, moved_by_others_keeps_emailid, 1);
 	t_case(s, partial_reads_have_checkpoints, 1);
+	t_case(s, moved_by_another_session_is_served, 1);
+	t_case(s, one_directory_read_per_offset, 1);
 	t_case(s, lag_past_kept_generations, 1);
 	t_case(s, copy_where_links_are_refused, 3);
 	t_case(s, register_lock_held_by_others, 1);

@@ -169,6 +169,7 @@ mailbox_release(struct mailbox *m)
 		if (*fds[i] != -1)
 			close(*fds[i]);
 	msgfile_free(&m->kept);
+	strays_release(&m->strays);
 	cache_release(&m->cache);
 	view_release(&m->v);
 	ops_release(&m->ops);

@@ -64,6 +64,7 @@ view_release(struct view *v)
 	free(v->nrec);
 	free(v->gone);
 	free(v->vanished);
+	free(v->moved);
 	free(v->touched);
 	for (i = 0; i < v->nkeywords; i++)
 		free((char *)v->keywords[i].p);
@@ -300,6 +301,24 @@ view_drop_rows(struct view *v, bool hidden_only)
 	}
 	v->n = to;
 	v->shown = shown;
+	if (v->nghosts == 0)
+		v->nmoved = 0;
+}
+
+uint32_t
+view_moved(const struct view *v, uint32_t uid, uint8_t id[16])
+{
+	size_t i;
+
+	for (i = 0; i < v->nmoved; i++) {
+		const struct moved *m = &v->moved[i];
+
+		if (uid < m->uid || uid - m->uid >= m->n)
+			continue;
+		memcpy(id, m->id, 16);
+		return m->to + (uid - m->uid);
+	}
+	return 0;
 }
 
 /*

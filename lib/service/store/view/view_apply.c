@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 
 #define MOVES_MAX    64
+#define MOVED_MAX    65536     /* runs of UIDs a session remembers */
 #define MAX_MESSAGES 50000000u /* bounds memory against a hostile journal */
 
 /* ---- history ---- */
@@ -464,6 +465,39 @@ apply_movefrom(struct apply *a, struct str body)
 	return true;
 }
 
+/* Sessions that still show them read them where they are now. */
+static bool
+apply_moved(struct apply *a, struct str body)
+{
+	struct view *v = a->v;
+	struct moved *last = NULL;
+	struct op_move m;
+	size_t n, i;
+
+	if (!op_move_unpack(body, &m) || !op_tuples(m.pairs, 2, &n))
+		return refuse(a, "MOVED is malformed");
+	for (i = 0; i < n && !v->is_loading; i++) {
+		uint32_t uid = op_tuple(m.pairs, 2, i, 0);
+		uint32_t to = op_tuple(m.pairs, 2, i, 1);
+
+		if (view_row(v, uid) >= v->shown)
+			continue;
+		if (last != NULL && uid - last->uid == last->n &&
+		    to - last->to == last->n) {
+			last->n++;
+			continue;
+		}
+		if (v->nmoved == MOVED_MAX)
+			break; /* they have their hour in exp/ */
+		v->moved =
+		    xreallocarray(v->moved, v->nmoved + 1, sizeof(*v->moved));
+		last = &v->moved[v->nmoved++];
+		*last = (struct moved){ .uid = uid, .n = 1, .to = to };
+		memcpy(last->id, m.mailboxid, 16);
+	}
+	return true;
+}
+
 static void
 apply_movedone(struct apply *a, uint64_t modseq)
 {
@@ -543,7 +577,7 @@ apply_op(struct apply *a, const struct op *op)
 	case OP_MOVEFROM:
 		return apply_movefrom(a, op->body);
 	case OP_MOVED:
-		return true; /* read where a message is looked for */
+		return apply_moved(a, op->body);
 	case OP_MOVEDONE:
 	case OP_RECENT:
 	case OP_FLOOR:
