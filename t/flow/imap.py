@@ -132,6 +132,32 @@ while not line.startswith(tag):
     line = M.readline()
 check("IDLE ends", b"OK" in line, line)
 
+# a session that was not told yet reads what another moved; exp/ emptied, it
+# is read where it went
+C = imaplib.IMAP4("127.0.0.1", port)
+C.login("quire@localhost", "quirequire")
+B.create("Moving")
+for i in range(3):
+    B.append("Moving", None, None, body.replace(b"appended", b"moving %d" % i))
+B.select("Moving")
+C.select("Moving")
+typ, d = B._simple_command("MOVE", "2", "Trash")
+check("MOVE by another session", typ == "OK", d)
+gone = os.path.join(maildir, ".Moving/quire/exp")
+kept = os.listdir(gone)
+check("its file is kept for a while", len(kept) == 1, kept)
+typ, d = C.fetch("2", "(BODY.PEEK[])")
+check("it is still served", d[0][1] == body.replace(b"appended", b"moving 1"), d)
+for f in kept:
+    os.unlink(os.path.join(gone, f))
+typ, d = C.fetch("1:3", "(BODY.PEEK[])")
+check("and when exp/ has given it up", [x[1] for x in d if isinstance(x, tuple)] ==
+      [body.replace(b"appended", b"moving %d" % i) for i in range(3)], d)
+typ, d = C.noop()
+check("then it is told", C.response("EXPUNGE")[1] == [b"2"], d)
+C.logout()
+B.select("Archive")
+
 # a neighbour renames and deletes files behind our back
 src = os.path.join(maildir, ".Archive", "cur")
 names = sorted(f for f in os.listdir(src))
