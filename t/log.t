@@ -13,4 +13,11 @@ for e in $( (find src lib -name '*.c' -exec cat {} + | tr '\n' ' ' |
 	esac
 done
 is "every event has its place in the manual" "$missing" ""
+missing=
+for k in $(cat lib/service/store/check/*.c | tr '\n' ' ' |
+    grep -oE 'verify_found\([^"]*"[a-z-]+"' | grep -oE '"[a-z-]+"' |
+    tr -d '"' | sort -u); do
+	grep -q "^|.*\`$k\`" doc/verify.md || missing="$missing $k"
+done
+is "every kind of finding has its row in doc/verify.md" "$missing" ""
 done_testing

@@ -59,7 +59,7 @@ static const struct quire_command commands[] = {
 	{ "explain", "FILE --ip IP --helo NAME --from ADDRESS --rcpt ADDRESS",
 	    "what would become of this message, step by step", cmd_explain,
 	    false },
-	{ "verify", "[--deep] [--json] [DIR]",
+	{ "verify", "[--deep] [--json] [[--index-root DIR] DIR]",
 	    "check the mail of all accounts, or the Maildir DIR; change "
 	    "nothing",
 	    cmd_verify, false },

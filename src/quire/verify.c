@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,9 +151,12 @@ verify_fd(
 	return rc;
 }
 
+/* index: of LAYOUT=fs, else NULL */
 static int
-verify_dir(struct report *r, const char *path, const struct verify_opts *opts)
+verify_dir(struct report *r, const char *path, const char *index,
+    const struct verify_opts *opts)
 {
+	struct verify_opts o = *opts;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 
 	if (fd == -1 && errno == ENOENT && r->account.n > 0) {
@@ -164,7 +168,16 @@ verify_dir(struct report *r, const char *path, const struct verify_opts *opts)
 	}
 	if (fd == -1)
 		return quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
-	rc = verify_fd(r, fd, path, opts);
+	o.is_fs = index != NULL;
+	o.indexfd = -1;
+	if (index != NULL)
+		o.indexfd = open(index, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (index != NULL && o.indexfd == -1 && errno != ENOENT)
+		rc = quire_fail(EX_NOINPUT, "%s: %s", index, strerror(errno));
+	else
+		rc = verify_fd(r, fd, path, &o);
+	if (o.indexfd != -1)
+		close(o.indexfd);
 	close(fd);
 	return rc;
 }
@@ -174,23 +187,19 @@ verify_accounts(
     struct quire *q, struct report *r, const struct verify_opts *opts)
 {
 	const struct config_account *a;
-	char *path;
+	char *path, *index;
 	int rc = quire_open_dir(q), worst;
 
 	if (rc != 0 || (rc = quire_config(q)) != 0)
 		return rc;
 	for (a = q->config->accounts, worst = 0; a != NULL; a = a->next) {
 		r->account = a->name;
-		if (a->layout == LAYOUT_FS) {
-			r->totals.severity[VERIFY_NOTE]++;
-			found(r, &(struct verify_finding){ .kind = "layout",
-				     .text = "layout fs is not verified yet" });
-			continue;
-		}
 		path = str_dup(a->maildir);
-		rc = verify_dir(r, path, opts);
+		index = a->layout == LAYOUT_FS ? str_dup(a->index_root) : NULL;
+		rc = verify_dir(r, path, index, opts);
 		if (rc != 0)
 			worst = rc;
+		free(index);
 		free(path);
 	}
 	return worst;
@@ -199,24 +208,40 @@ verify_accounts(
 int
 cmd_verify(struct quire *q, int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "deep", no_argument, NULL, 'd' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "index-root", required_argument, NULL, 'i' },
+		{ 0 },
+	};
 	struct verify_opts opts = { 0 };
 	struct report r = { 0 };
-	const char *dir = NULL;
-	int i, rc;
+	const char *dir = NULL, *index = NULL;
+	int c, rc;
 
-	for (i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--deep") == 0)
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (c) {
+		case 'd':
 			opts.deep = true;
-		else if (strcmp(argv[i], "--json") == 0)
+			break;
+		case 'j':
 			r.json = true;
-		else if (argv[i][0] != '-' && dir == NULL)
-			dir = argv[i];
-		else
-			return quire_fail(EX_USAGE,
-			    "usage: quire verify [--deep] [--json] [DIR]");
+			break;
+		case 'i':
+			index = optarg;
+			break;
+		default:
+			return EX_USAGE;
+		}
+	if (optind < argc)
+		dir = argv[optind++];
+	if (optind < argc || (index != NULL && dir == NULL))
+		return quire_fail(EX_USAGE,
+		    "usage: quire verify [--deep] [--json] [[--index-root DIR] "
+		    "DIR]");
 	if (r.json)
 		fputs("{\"findings\":[", stdout);
-	rc = dir != NULL ? verify_dir(&r, dir, &opts) :
+	rc = dir != NULL ? verify_dir(&r, dir, index, &opts) :
 			   verify_accounts(q, &r, &opts);
 	put_totals(&r);
 	if (rc != 0)

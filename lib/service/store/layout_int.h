@@ -27,6 +27,8 @@ void walked_release(struct walked *);
 /* The id on disk, and the UIDVALIDITY of the journal there. */
 bool state_read_id(
     struct account *, const char *dir, uint8_t id[16], uint32_t *uidvalidity);
+/* LAYOUT=fs: what quire.id says in that directory; false: nothing. */
+bool state_id(int dirfd, uint8_t id[16]);
 /* It is the id of another: a copied folder. */
 void state_forget(struct account *, const char *dir);
 /* quire/acct, or its like in the index root. */

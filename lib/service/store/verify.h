@@ -46,6 +46,9 @@ struct verify_totals {
 struct verify_opts {
 	bool deep;   /* read every message and count its octets */
 	int64_t now; /* for tests; 0: the clock */
+	/* LAYOUT=fs, and its index root; -1: there is none yet */
+	bool is_fs;
+	int indexfd;
 };
 
 /* -1: it could not be looked at at all. Totals are added to. */

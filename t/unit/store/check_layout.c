@@ -408,6 +408,109 @@ START_TEST(not_maildirpp)
 }
 END_TEST
 
+/* ---- verify ---- */
+
+static char found_all[4000];
+static unsigned nerrors;
+
+static void
+found(void *arg, const struct verify_finding *f)
+{
+	size_t n = strlen(found_all);
+
+	(void)arg;
+	snprintf(found_all + n, sizeof(found_all) - n, "%d %.*s %s %s: %s\n",
+	    (int)f->severity, STR_ARG(f->mailbox), f->kind,
+	    f->file == NULL ? "" : f->file, f->text);
+	nerrors += f->severity == VERIFY_ERROR;
+}
+
+static struct verify_totals
+verify(void)
+{
+	struct verify_opts o = {
+		.deep = true, .is_fs = true, .indexfd = indexfd
+	};
+	struct verify_totals t = { 0 };
+	struct err e = { 0 };
+	int fd = openat(t_rootfd, "M", O_RDONLY | O_DIRECTORY);
+
+	found_all[0] = '\0';
+	nerrors = 0;
+	if (store_verify(fd, &o, found, NULL, &t, &e) == -1)
+		ck_abort_msg("%s", e.text);
+	close(fd);
+	return t;
+}
+
+static void
+fill(void)
+{
+	struct account *a = account(false);
+	struct mailbox *m;
+	struct err e;
+
+	ck_assert_int_eq(account_create(a, STR("A/b"), 0, &e), ACCOUNT_OK);
+	m = t_mailbox(a, "INBOX");
+	t_add(m, hello, FLAG_SEEN);
+	mailbox_close(&m);
+	m = t_mailbox(a, "A/b");
+	t_add(m, hello, 0);
+	t_add(m, hello, 0);
+	mailbox_close(&m);
+	account_close(&a);
+}
+
+START_TEST(verified)
+{
+	struct verify_totals t;
+
+	fill();
+	t = verify();
+	ck_assert_msg(found_all[0] == '\0', "%s", found_all);
+	ck_assert_uint_eq(t.messages, 3);
+	ck_assert_uint_ge(t.mailboxes, 3);
+}
+END_TEST
+
+#define HEX "I/????????????????????????????????"
+static const struct {
+	const char *how;
+	int severity;
+	const char *mailbox, *kind;
+} damages[] = {
+	{ "rm M/A/b/quire.id", VERIFY_WARNING, "A/b", "quire-id" },
+	{ "cp M/quire.id M/A/b/quire.id", VERIFY_WARNING, "A/b", "quire-id" },
+	{ "cp -r $(ls -d " HEX " | head -1) "
+	  "I/0123456789abcdef0123456789abcdef",
+	    VERIFY_NOTE, "", "index-orphan" },
+	{ "mkdir -p M/A/c/cur", VERIFY_NOTE, "", "new-folder" },
+	{ "mkdir -p M/A/.x/cur M/A/x/.cur M/A/e/cur/cur", VERIFY_NOTE, "",
+	    "new-folder" },
+	{ "rm -r M/A/b/cur", VERIFY_ERROR, "A/b", "no-directory" },
+	{ "rm -r M/A", VERIFY_ERROR, "A/b", "no-directory" },
+	{ "rm M/cur/*", VERIFY_ERROR, "INBOX", "missing" },
+	{ "rm -r I/acct", VERIFY_NOTE, "", "unopened" },
+	{ "rm I/acct/journal", VERIFY_ERROR, "", "no-journal" },
+	{ "for f in " HEX "/journal; do printf xxx | dd of=$f bs=1 seek=300 "
+	  "conv=notrunc 2>/dev/null; done",
+	    VERIFY_ERROR, "INBOX", "journal-damage" },
+};
+
+START_TEST(verify_damage)
+{
+	char line[100];
+
+	fill();
+	t_sh(damages[_i].how);
+	verify();
+	snprintf(line, sizeof(line), "%d %s %s ", damages[_i].severity,
+	    damages[_i].mailbox, damages[_i].kind);
+	ck_assert_msg(strstr(found_all, line) != NULL, "no \"%s\" in\n%s", line,
+	    found_all);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -426,6 +529,8 @@ main(void)
 	tcase_add_test(t, stopped);
 	tcase_add_test(t, not_maildirpp);
 	tcase_set_timeout(t, 120);
+	tcase_add_test(t, verified);
+	tcase_add_loop_test(t, verify_damage, 0, N(damages));
 	suite_add_tcase(s, t);
 	return t_run(s);
 }

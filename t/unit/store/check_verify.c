@@ -238,6 +238,17 @@ static const struct {
 	{ "mkdir -p .Other/cur .Other/new .Other/tmp", VERIFY_NOTE, "",
 	    "new-folder", 0, 0 },
 	{ "mkdir -p '.a..b/cur'", VERIFY_WARNING, "", "folder-name", 0, 0 },
+	{ "printf '1000000S\\n5 1\\n-2 0\\n' >maildirsize", VERIFY_NOTE, "",
+	    "maildirsize", 0, 0 },
+	{ "printf '1000000S\\nnone\\n' >maildirsize", VERIFY_NOTE, "",
+	    "maildirsize", 0, 0 },
+	{ "f=`ls cur/*Q1R*`; f=${f#cur/}; printf '1 7 9\\n8 %s\\n' ${f%:*} "
+	  ">courierimapuiddb",
+	    VERIFY_NOTE, "INBOX", "courier-list", 0, 0 },
+	{ "echo Nowhere >subscriptions; cp subscriptions quire/acct/",
+	    VERIFY_NOTE, "", "subscriptions", 0, 0 },
+	{ "echo Nowhere >subscriptions; : >quire/acct/subscriptions",
+	    VERIFY_NOTE, "", "subscriptions-foreign", 0, 0 },
 };
 
 static void
@@ -267,6 +278,31 @@ START_TEST(each_damage)
 	for (i = 0; i < t.nkinds; i++)
 		ngot -= (unsigned)t.kinds[i].n;
 	ck_assert_uint_eq(ngot, 0);
+}
+END_TEST
+
+/* A copy of a tree is whole; that it is one is all there is to say. */
+START_TEST(copied)
+{
+	unsigned i;
+
+	t_sh("mkdir ../copy.$$ && cp -a . ../copy.$$ && rm -r * .[A-Z]* && "
+	     "mv ../copy.$$/* ../copy.$$/.[A-Z]* . && rmdir ../copy.$$");
+	verify(true, 0);
+	ck_assert_uint_gt(ngot, 0);
+	for (i = 0; i < ngot; i++)
+		ck_assert_msg(strcmp(got[i].kind, "restored") == 0, "%s", all);
+}
+END_TEST
+
+/* What maildirsize should say is known. */
+START_TEST(quota_file_agrees)
+{
+	t_sh("n=$(find . -path '*/cur/*' -type f | wc -l); s=$(find . -path "
+	     "'*/cur/*' -type f -printf '%s+'); "
+	     "printf '1000000S\\n%d %d\\n' $((${s}0)) $n >maildirsize");
+	verify(false, 0);
+	ck_assert_msg(ngot == 0, "%s", all);
 }
 END_TEST
 
@@ -328,6 +364,8 @@ main(void)
 	tcase_add_loop_test(t, clean, 0, 2);
 	tcase_add_test(t, in_a_session);
 	tcase_add_loop_test(t, each_damage, 0, N(damages));
+	tcase_add_test(t, copied);
+	tcase_add_test(t, quota_file_agrees);
 	tcase_add_test(t, subscription_of_nothing);
 	tcase_add_loop_test(t, unchanged, 0, N(damages) + 1);
 	tcase_set_timeout(t, 120);

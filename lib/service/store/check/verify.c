@@ -1,6 +1,6 @@
 /*
- * verify - the account: its journal, its tree of mailboxes and the
- * directories; and what is common to both kinds of journal.
+ * verify - the account and each of its mailboxes in turn; and what is common
+ * to both kinds of journal.
  *
  * 1. Nothing is opened for writing and no lock is taken.
  * 2. What could be a change in the making is looked at again before it is
@@ -187,106 +187,6 @@ verify_journal(struct verify *v, struct journal *j,
 
 /* ---- the account ---- */
 
-struct tree_check {
-	struct verify *v;
-	struct tree tree;
-	const char *why;
-};
-
-/* What tree_apply() lets pass: a second mailbox of one name. */
-static int
-check_apply(void *arg, const struct txn *t)
-{
-	struct tree_check *c = arg;
-	struct node *known;
-	struct cur cur;
-	struct op op;
-
-	cur_init(&cur, t->ops);
-	while (op_next(&cur, &op)) {
-		if (op.type != OP_MBOX || op.body.n <= 24)
-			continue;
-		known = tree_find(&c->tree, str_sub(op.body, 24, op.body.n));
-		if (known != NULL && memcmp(known->id, op.body.p, 16) != 0)
-			verify_found(c->v, VERIFY_ERROR, "mailbox-name", 0,
-			    NULL, "two mailboxes are called %s", known->name);
-	}
-	c->why = "malformed, or written by a newer version";
-	if (tree_apply(&c->tree, t) == -1)
-		return -1;
-	c->why = NULL;
-	return 0;
-}
-
-static int
-id_cmp(const void *va, const void *vb)
-{
-	const struct node *const *a = va, *const *b = vb;
-
-	return memcmp((*a)->id, (*b)->id, 16);
-}
-
-static int
-uidvalidity_cmp(const void *va, const void *vb)
-{
-	const struct node *const *a = va, *const *b = vb;
-
-	return (*a)->uidvalidity < (*b)->uidvalidity ? -1 :
-	       (*a)->uidvalidity > (*b)->uidvalidity ? 1 :
-						       0;
-}
-
-static void
-check_unique(struct verify *v, const struct tree *t)
-{
-	const struct node **p = xreallocarray(NULL, t->n + 1, sizeof(*p));
-	size_t i;
-
-	for (i = 0; i < t->n; i++)
-		p[i] = &t->v[i];
-	qsort(p, t->n, sizeof(*p), id_cmp);
-	for (i = 1; i < t->n; i++)
-		if (id_cmp(&p[i - 1], &p[i]) == 0)
-			verify_found(v, VERIFY_ERROR, "mailbox-id", 0, NULL,
-			    "%s and %s have one MAILBOXID", p[i - 1]->name,
-			    p[i]->name);
-	qsort(p, t->n, sizeof(*p), uidvalidity_cmp);
-	for (i = 1; i < t->n; i++)
-		if (uidvalidity_cmp(&p[i - 1], &p[i]) == 0)
-			verify_found(v, VERIFY_WARNING, "uidvalidity", 0, NULL,
-			    "%s and %s have one UIDVALIDITY, %u: a client may "
-			    "take one for the other when they are renamed",
-			    p[i - 1]->name, p[i]->name, p[i]->uidvalidity);
-	free(p);
-}
-
-static void
-check_uses(struct verify *v, const struct tree *t)
-{
-	const struct node *first[32] = { NULL };
-	unsigned bit;
-	size_t i;
-
-	for (i = 0; i < t->n; i++)
-		for (bit = 0; bit < 32; bit++) {
-			if ((t->v[i].use >> bit & 1) == 0)
-				continue;
-			if (first[bit] == NULL)
-				first[bit] = &t->v[i];
-			else
-				verify_found(v, VERIFY_ERROR, "special-use", 0,
-				    NULL, "%s and %s have one special use",
-				    first[bit]->name, t->v[i].name);
-		}
-	for (i = 0; i < t->nsubs; i++)
-		if (tree_find(t, str_from(t->subs[i])) == NULL)
-			verify_found(v, VERIFY_NOTE, "subscription", 0, NULL,
-			    "%s is subscribed and does not exist", t->subs[i]);
-	if (t->nmoving > 0 || t->ndeleting > 0)
-		verify_found(v, VERIFY_NOTE, "unfinished", 0, NULL,
-		    "a RENAME or DELETE was begun: the next session ends it");
-}
-
 static bool
 is_dir(int dirfd, const char *name)
 {
@@ -309,49 +209,12 @@ has_cur(int dirfd, const char *dir)
 	return ok;
 }
 
-/* Folders that are not in the tree: found by account_scan(). */
-static void
-check_folders(struct verify *v, const struct tree *t)
-{
-	int fd = fs_open_dir(v->rootfd, ".");
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
-	char norm[STORE_MAX_NAME + 1];
-	struct dirent *de;
-	const char *why;
-	struct buf name;
-
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
-		return;
-	}
-	buf_init(&name, 4 * STORE_MAX_NAME);
-	while ((de = readdir(d)) != NULL) {
-		if (de->d_name[0] != '.' || !has_cur(v->rootfd, de->d_name) ||
-		    strcmp(de->d_name, ".") == 0 ||
-		    strcmp(de->d_name, "..") == 0)
-			continue;
-		buf_clear(&name);
-		if (!folder_from_dir(str_from(de->d_name), &name) ||
-		    !account_normalize(buf_str(&name), norm, &why) ||
-		    folder_is_inbox(str_from(norm)))
-			verify_found(v, VERIFY_WARNING, "folder-name", 0,
-			    de->d_name,
-			    "a folder whose name is none: rename it, its mail "
-			    "is not shown");
-		else if (tree_find(t, str_from(norm)) == NULL)
-			verify_found(v, VERIFY_NOTE, "new-folder", 0,
-			    de->d_name, "a folder not yet taken in");
-	}
-	buf_release(&name);
-	closedir(d);
-}
-
 static int
 tree_load(struct verify *v, struct tree_check *c, enum verify_read *how)
 {
 	struct journal j;
-	int fd = fs_open_dir(v->rootfd, "quire/acct");
+	int fd = v->a.layout.is_fs ? fs_open_dir(v->a.indexfd, "acct") :
+				     fs_open_dir(v->a.rootfd, "quire/acct");
 
 	*c = (struct tree_check){ .v = v };
 	tree_init(&c->tree);
@@ -359,7 +222,7 @@ tree_load(struct verify *v, struct tree_check *c, enum verify_read *how)
 	if (fd == -1)
 		return -1;
 	journal_init(&j, JOURNAL_ACCOUNT, fd, true);
-	*how = verify_journal(v, &j, NULL, check_apply, c, &c->why);
+	*how = verify_journal(v, &j, NULL, verify_tree_apply, c, &c->why);
 	journal_release(&j);
 	close(fd);
 	return 0;
@@ -387,15 +250,14 @@ is_listed(struct verify *v, const struct node *node)
 static void
 check_node(struct verify *v, const struct tree *t, const struct node *node)
 {
-	const struct layout maildirpp = { .is_fs = false };
 	char dir[NAME_LEN + 1];
 	int fd = -1;
 
 	v->mailbox = str_from(node->name);
-	if (!layout_dir(&maildirpp, v->rootfd, v->mailbox, dir))
+	if (!layout_dir(&v->a.layout, v->a.rootfd, v->mailbox, dir))
 		verify_found(v, VERIFY_ERROR, "folder-name", 0, NULL,
 		    "has no form as a directory");
-	else if ((fd = fs_open_dir(v->rootfd, dir)) != -1) {
+	else if ((fd = fs_open_dir(v->a.rootfd, dir)) != -1) {
 		v->totals->mailboxes++;
 		verify_mailbox(v, fd, node);
 		close(fd);
@@ -407,12 +269,25 @@ check_node(struct verify *v, const struct tree *t, const struct node *node)
 	v->mailbox = STR("");
 }
 
+/* Was it ever opened? */
+static bool
+has_state(const struct verify *v)
+{
+	return v->a.layout.is_fs ?
+		   v->a.indexfd != -1 && is_dir(v->a.indexfd, "acct") :
+		   is_dir(v->a.rootfd, "quire");
+}
+
 int
 store_verify(int rootfd, const struct verify_opts *opts,
     void (*found)(void *, const struct verify_finding *), void *arg,
     struct verify_totals *totals, struct err *e)
 {
-	struct verify v = { .rootfd = rootfd,
+	struct verify v = { .a = { .rootfd = rootfd,
+				.indexfd = opts->is_fs ? opts->indexfd : -1,
+				.acctfd = -1,
+				.opts.readonly = true,
+				.layout.is_fs = opts->is_fs },
 		.opts = opts,
 		.found = found,
 		.arg = arg,
@@ -421,26 +296,35 @@ store_verify(int rootfd, const struct verify_opts *opts,
 		.now = opts->now != 0 ? opts->now : date_now() };
 	struct tree_check c;
 	enum verify_read how;
+	uint8_t id[16];
 	size_t i;
 
 	if (!has_cur(rootfd, "."))
 		return err_set(e, ERR_PERM, "no Maildir");
-	if (tree_load(&v, &c, &how) == -1 && !is_dir(rootfd, "quire")) {
+	if (!opts->is_fs && state_id(rootfd, id))
+		return err_set(e, ERR_PERM,
+		    "kept with layout fs: say where its index root is");
+	if (!has_state(&v)) {
 		verify_found(&v, VERIFY_NOTE, "unopened", 0, NULL,
 		    "a Maildir that Quire has not opened yet");
 		return 0;
 	}
+	tree_load(&v, &c, &how);
 	if (how == READ_NONE)
 		verify_found(&v, VERIFY_ERROR, "no-journal", 0,
-		    "quire/acct/journal",
+		    opts->is_fs ? "acct/journal" : "quire/acct/journal",
 		    "missing: the next session makes a new one, mailboxes "
 		    "keep their UIDs but not their special uses");
-	check_unique(&v, &c.tree);
-	check_uses(&v, &c.tree);
-	if (how == READ_ALL)
-		check_folders(&v, &c.tree);
+	verify_tree(&v, &c.tree);
+	if (how == READ_ALL) {
+		verify_folders(&v, &c.tree);
+		verify_subscriptions(&v, &c.tree);
+	}
 	for (i = 0; i < c.tree.n; i++)
 		check_node(&v, &c.tree, &c.tree.v[i]);
+	if (how == READ_ALL)
+		verify_maildirsize(&v);
 	tree_release(&c.tree);
+	walked_release(&v.a.walked);
 	return 0;
 }

@@ -179,6 +179,13 @@ check_identity(struct box *b, const struct node *node)
 
 /* ---- quire/ ---- */
 
+/* As it is called beneath the root; in an index root it has no other name. */
+static const char *
+label(const struct box *b, const char *name)
+{
+	return b->v->a.layout.is_fs ? strrchr(name, '/') + 1 : name;
+}
+
 static void
 check_exp(struct box *b)
 {
@@ -202,51 +209,89 @@ check_exp(struct box *b)
 	}
 	closedir(d);
 	if (late > 0)
-		verify_found(b->v, VERIFY_NOTE, "exp", 0, "quire/exp",
+		verify_found(b->v, VERIFY_NOTE, "exp", 0, label(b, "quire/exp"),
 		    "%lu files of removed messages are past their grace: a "
 		    "session that closes removes them",
 		    late);
 	if (extra > 0)
-		verify_found(b->v, VERIFY_NOTE, "exp-extra", 0, "quire/exp",
+		verify_found(b->v, VERIFY_NOTE, "exp-extra", 0,
+		    label(b, "quire/exp"),
 		    "%lu second names of messages were put aside", extra);
+}
+
+static void
+check_place(struct box *b, int fd, const char *path, const char *shown,
+    mode_t need, bool is_needed)
+{
+	struct stat st;
+
+	if (fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		verify_owner(b->v, 0, shown, &st, b->owner, need);
+	else if (is_needed)
+		verify_found(b->v, VERIFY_ERROR, "no-directory", 0, shown,
+		    "%s: make it", strerror(errno));
 }
 
 static void
 check_places(struct box *b)
 {
-	static const struct {
-		const char *name;
-		mode_t need;
-		bool is_needed;
-	} places[] = {
-		{ "cur", 0700, true },
-		{ "new", 0700, true },
-		{ "tmp", 0700, true },
-		{ "quire", 0700, true },
-		{ "quire/journal", 0600, true },
-		{ "quire/pub", 0600, false },
-		{ "quire/lock", 0600, false },
-	};
+	static const char *const dirs[] = { "cur", "new", "tmp" };
 	struct stat st;
 	size_t i;
 
-	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (fstatat(b->m.dirfd, places[i].name, &st,
-			AT_SYMLINK_NOFOLLOW) == 0)
-			verify_owner(b->v, 0, places[i].name, &st, b->owner,
-			    places[i].need);
-		else if (places[i].is_needed)
-			verify_found(b->v, VERIFY_ERROR, "no-directory", 0,
-			    places[i].name, "%s: make it", strerror(errno));
-	}
+	for (i = 0; i < 3; i++)
+		check_place(b, b->m.dirfd, dirs[i], dirs[i], 0700, true);
+	check_place(b, b->m.qfd, ".", "quire", 0700, true);
+	check_place(
+	    b, b->m.qfd, "journal", label(b, "quire/journal"), 0600, true);
+	check_place(b, b->m.qfd, "pub", label(b, "quire/pub"), 0600, false);
+	check_place(b, b->m.qfd, "lock", label(b, "quire/lock"), 0600, false);
 	if (fstatat(b->m.qfd, "journal.bad", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		verify_found(b->v, VERIFY_NOTE, "journal-bad", 0,
-		    "quire/journal.bad",
+		    label(b, "quire/journal.bad"),
 		    "an earlier damage was repaired: remove it when nothing "
 		    "is missed");
 }
 
+/* LAYOUT=fs: which mailbox the directory says it is. */
+static void
+check_id_file(struct box *b, const struct node *node)
+{
+	uint8_t id[16];
+
+	if (!b->v->a.layout.is_fs)
+		return;
+	if (!state_id(b->m.dirfd, id))
+		verify_found(b->v, VERIFY_WARNING, "quire-id", 0, "quire.id",
+		    "missing or malformed: when others rename the folder it "
+		    "becomes a new one; the next session writes it");
+	else if (memcmp(id, node->id, 16) != 0)
+		verify_found(b->v, VERIFY_WARNING, "quire-id", 0, "quire.id",
+		    "is another mailbox's: a folder copied over this one?");
+}
+
 /* ---- a mailbox ---- */
+
+/* UIDs ascend and are below UIDNEXT; nobody gives out a higher UIDVALIDITY. */
+static void
+check_numbers(struct box *b, const struct node *node)
+{
+	const struct view *v = &b->m.v;
+	uint32_t i;
+
+	for (i = 0; i < v->n; i++)
+		if (v->uid[i] == 0 || v->uid[i] >= v->c.uidnext ||
+		    (i > 0 && v->uid[i] <= v->uid[i - 1]))
+			verify_found(b->v, VERIFY_ERROR, "uid", v->uid[i], NULL,
+			    "UIDs do not ascend below UIDNEXT %u: quire "
+			    "rebuild --new-uidvalidity numbers anew",
+			    v->c.uidnext);
+	if (b->m.j.uidvalidity < node->uidvalidity)
+		verify_found(b->v, VERIFY_WARNING, "uidvalidity", 0, "journal",
+		    "UIDVALIDITY %u is below the %u the account gave it: a "
+		    "backup put back?",
+		    b->m.j.uidvalidity, node->uidvalidity);
+}
 
 static void
 check_box(struct box *b, const struct node *node)
@@ -259,7 +304,7 @@ check_box(struct box *b, const struct node *node)
 		/* the first open makes it; pub comes after it */
 		if (fstatat(b->m.qfd, "pub", &st, AT_SYMLINK_NOFOLLOW) == 0)
 			verify_found(v, VERIFY_ERROR, "no-journal", 0,
-			    "quire/journal",
+			    label(b, "quire/journal"),
 			    "missing: restore it from a backup; the next "
 			    "session gives all messages new UIDs");
 		return;
@@ -277,10 +322,13 @@ check_box(struct box *b, const struct node *node)
 	check_modseqs(b);
 	check_pub(b);
 	check_identity(b, node);
+	check_numbers(b, node);
+	check_id_file(b, node);
 	check_places(b);
 	check_exp(b);
 	verify_files(b);
 	verify_export(b);
+	verify_courier(b);
 }
 
 void
@@ -298,7 +346,7 @@ verify_mailbox(struct verify *v, int dirfd, const struct node *node)
 	m->readonly = true;
 	m->curfd = fs_open_dir(dirfd, "cur");
 	m->newfd = fs_open_dir(dirfd, "new");
-	m->qfd = fs_open_dir(dirfd, "quire");
+	m->qfd = state_open(&v->a, dirfd, node->id, false);
 	mailbox_init_slots(m);
 	view_init(&m->v);
 	journal_init(&m->j, JOURNAL_MAILBOX, m->qfd, true);

@@ -501,6 +501,8 @@ check_file(struct files *f, const char *file, uint32_t dir, uint64_t ino)
 	if (!is_exact ||
 	    fstatat(dirfd_of(f, dir), file, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return;
+	f->v->octets += n.size != 0 ? n.size : (uint64_t)st.st_size;
+	f->v->files++;
 	verify_owner(f->v, f->b->m.v.uid[row], file, &st, f->b->owner, 0400);
 	check_size(f, file, dir, row, &n, &st);
 	if (f->v->opts->deep)

@@ -81,8 +81,8 @@ id_parse(struct str s, uint8_t id[16])
 	return memcmp(again, s.p, ID_CHARS) == 0;
 }
 
-static bool
-id_read(int dirfd, uint8_t id[16])
+bool
+state_id(int dirfd, uint8_t id[16])
 {
 	struct buf b;
 	bool ok;
@@ -131,7 +131,7 @@ state_open(
 	if (!a->layout.is_fs)
 		return open_made(dirfd, "quire", make);
 	if (make &&
-	    (!id_read(dirfd, there) || memcmp(there, mailboxid, 16) != 0) &&
+	    (!state_id(dirfd, there) || memcmp(there, mailboxid, 16) != 0) &&
 	    id_write(dirfd, mailboxid) == -1)
 		return -1;
 	state_hex(mailboxid, hex);
@@ -154,7 +154,7 @@ state_read_id(
 	if (dirfd == -1)
 		return false;
 	journal_init(&j, JOURNAL_MAILBOX, -1, true);
-	if (!a->layout.is_fs || id_read(dirfd, id)) {
+	if (!a->layout.is_fs || state_id(dirfd, id)) {
 		qfd = state_open(a, dirfd, id, false);
 		if (qfd != -1) {
 			j.fd = fs_open_file(qfd, "journal", O_RDONLY, 0);
