@@ -10,6 +10,7 @@
 #include "base/date.h"
 #include "base/pack.h"
 #include "system/fs/fs.h"
+#include "system/daemon/daemon.h"
 #include "system/ipc/ipc.h"
 #include "system/log/log.h"
 
@@ -64,17 +65,27 @@ serve(const struct check_setup *setup, int link)
 	_exit(0);
 }
 
+/* Of all that its parent has it keeps the log and the link: what a message
+ * may make of it has no way to quired, to smtpd or to a sibling. */
+static int
+keep_only(int link)
+{
+	if (link != DAEMON_CTL && dup2(link, DAEMON_CTL) == -1)
+		_exit(71);
+	if (close_range(DAEMON_CTL + 1, ~0U, 0) == -1) {
+		LOG_ERROR("check.confine", F_CSTR("err", strerror(errno)));
+		_exit(71);
+	}
+	return DAEMON_CTL;
+}
+
 static void
 be_child(struct pool *p, int link)
 {
 	sigset_t none;
 	struct err e;
-	unsigned i;
 
-	/* our siblings' ends must close with their owners */
-	for (i = 0; i < N_CHILDREN; i++)
-		if (p->children[i].pid != 0)
-			close(p->children[i].link);
+	link = keep_only(link);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (confine_load(p->narrow, &e) == -1) {
@@ -98,10 +109,8 @@ new_child(struct pool *p)
 		return NULL;
 	*c = (struct pool_child){ .link = link[0], .chan = -1 };
 	c->pid = fork();
-	if (c->pid == 0) {
-		close(link[0]);
+	if (c->pid == 0)
 		be_child(p, link[1]);
-	}
 	close(link[1]);
 	if (c->pid != -1) {
 		p->n_idle++;
