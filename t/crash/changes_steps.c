@@ -227,6 +227,7 @@ one_in(int rootfd, long n)
 	if (pid == 0) {
 		store_step = hook;
 		store_tail_min = 1500;
+		store_tree_min = 1500;
 		scenario_play(rootfd);
 		_exit(0);
 	}

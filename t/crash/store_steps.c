@@ -94,6 +94,7 @@ one(long n, int error, const char **bad)
 		store_step = hook;
 		/* with changes of generation between */
 		store_tail_min = 1500;
+		store_tree_min = 1500;
 		scenario_play(rootfd);
 		_exit(0);
 	}

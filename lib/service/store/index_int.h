@@ -47,6 +47,7 @@ struct index_head {
 	uint32_t crc; /* of the head: its name in the journal */
 };
 void index_name(const char *what, uint64_t number, char out[32]);
+bool index_is_name(const char *file, const char *what, uint64_t *number);
 /*
  * Write the state of the view as the index of that generation; rec[row] and
  * goner[i] are the places of the records. Durable when it returns; *h is

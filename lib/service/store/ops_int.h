@@ -45,6 +45,7 @@ enum op_type {
 	OP_UNSUB = 70,
 	OP_USE = 71,
 	OP_DELBEGIN = 72,
+	OP_UIDVALIDITY = 73, /* the last given out */
 };
 #define OP_OPTIONAL 1 /* opflags: who does not know it skips it */
 #define OP_HEAD	    8

@@ -849,6 +849,15 @@ void account_purge(struct account *);
 extern int64_t store_deleted_grace; /* seconds */
 /* If the journal is gone and the tree still known, write it anew (revive.c). */
 int account_revive(struct account *, struct err *);
+/* The account's journal written anew when most of it is history (compact.c).
+ * Under its lock. 0, 1: the old one stands, -1 */
+bool compact_is_due(const struct account *);
+int account_compact(struct account *, struct err *);
+void compact_if_due(struct account *);
+extern uint64_t store_tree_min; /* octets of journal; tests lower it */
+void tree_pack(struct ops *, const struct tree *);
+/* It is lost: begin with the generation before. 1: done, 0: there is none */
+int account_regain(struct account *, struct err *);
 /* A Maildir++ folder, durable under its name, and known to Dovecot. */
 int folder_make(
     struct account *, const struct node *, const char *dir, struct err *);

@@ -354,6 +354,7 @@ START_TEST(model)
 	rnd_state = 88172645463325252ULL ^ (uint64_t)seed << 20;
 	rnd(2);
 	store_tail_min = 2048;
+	store_tree_min = 4096;
 	store_stream_records = 40 + (uint32_t)seed % 200;
 	for (k = 0; k < SESSIONS; k++)
 		writer[k] = t_account();

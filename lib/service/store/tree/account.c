@@ -310,6 +310,8 @@ account_refresh(struct account *a, struct err *e)
 		rc = account_scan(a, e);
 	if (rc == 0)
 		rc = subscriptions_import(a, e);
+	if (rc == 0)
+		compact_if_due(a);
 	account_unlock(a);
 	/* the other server looks at them while we are open */
 	if (rc == 0 && a->opts.coexist)

@@ -307,7 +307,7 @@ account_adopt(struct account *a, struct err *e)
 {
 	bool was_new;
 	struct stat st;
-	int rc = 0;
+	int rc;
 
 	if (journal_open_lock(&a->j, e) == -1 ||
 	    fs_lock(a->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
@@ -317,10 +317,14 @@ account_adopt(struct account *a, struct err *e)
 		return 0;
 	}
 	was_new = is_new(a);
-	rc = found_locked(a, was_new, e);
+	rc = account_regain(a, e);
+	if (rc == 0)
+		rc = found_locked(a, was_new, e);
+	else
+		was_new = rc == 1; /* what it says is enough */
 	fs_unlock(a->j.lockfd, LOCK_WRITER);
 	if (rc == -1 || was_new)
-		return rc;
+		return rc == -1 ? -1 : 0;
 	if (account_load(a, e) == -1 || account_lock(a, e) == -1)
 		return -1;
 	rc = account_scan(a, e);

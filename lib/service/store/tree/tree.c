@@ -326,6 +326,12 @@ apply_op(struct tree *t, const struct op *op)
 			return false;
 		subscribe(t, op->body, op->type == OP_SUB);
 		return true;
+	case OP_UIDVALIDITY:
+		if (op->body.n < 4)
+			return false;
+		if (le32_get(op->body.p) > t->uidvalidity)
+			t->uidvalidity = le32_get(op->body.p);
+		return true;
 	case OP_RESTORE:
 	case OP_FLOOR:
 	case OP_BOOT:

@@ -293,19 +293,6 @@ make_journal(struct mailbox *m, const struct plan *p, uint64_t carried,
 
 /* ---- files nobody needs any more ---- */
 
-static bool
-is_number_of(const char *file, const char *what, uint64_t *number)
-{
-	size_t n = strlen(what);
-	char *end;
-
-	if (strncmp(file, what, n) != 0 || file[n] != '.' ||
-	    file[n + 1] < '0' || file[n + 1] > '9')
-		return false;
-	*number = strtoull(file + n + 1, &end, 10);
-	return *end == '\0';
-}
-
 /* keep: this generation, the one before, and the records of both. */
 static void
 sweep(struct mailbox *m, const struct plan *p, uint64_t recs_before)
@@ -322,13 +309,13 @@ sweep(struct mailbox *m, const struct plan *p, uint64_t recs_before)
 	}
 	rewinddir(d);
 	while ((de = readdir(d)) != NULL)
-		if ((is_number_of(de->d_name, "index", &k) &&
+		if ((index_is_name(de->d_name, "index", &k) &&
 			k + 1 < p->h.gen) ||
-		    (is_number_of(de->d_name, "journal", &k) &&
+		    (index_is_name(de->d_name, "journal", &k) &&
 			k + 1 < p->h.gen) ||
-		    (is_number_of(de->d_name, "recs", &k) &&
+		    (index_is_name(de->d_name, "recs", &k) &&
 			k != p->h.recs.number && k != recs_before) ||
-		    (is_number_of(de->d_name, "cache", &k) && k < p->cache_no))
+		    (index_is_name(de->d_name, "cache", &k) && k < p->cache_no))
 			step_unlink(m->qfd, de->d_name);
 	closedir(d);
 }

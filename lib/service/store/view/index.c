@@ -45,6 +45,19 @@ index_name(const char *what, uint64_t number, char out[32])
 	snprintf(out, 32, "%s.%llu", what, (unsigned long long)number);
 }
 
+bool
+index_is_name(const char *file, const char *what, uint64_t *number)
+{
+	size_t n = strlen(what);
+	char *end;
+
+	if (strncmp(file, what, n) != 0 || file[n] != '.' ||
+	    file[n + 1] < '0' || file[n + 1] > '9')
+		return false;
+	*number = strtoull(file + n + 1, &end, 10);
+	return *end == '\0';
+}
+
 /* ---- head ---- */
 
 static void

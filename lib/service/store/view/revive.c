@@ -21,21 +21,6 @@ is_lost(const struct account *a)
 	       errno == ENOENT;
 }
 
-static void
-pack_tree(struct account *a)
-{
-	size_t i;
-
-	ops_clear(&a->ops);
-	for (i = 0; i < a->tree.n; i++)
-		op_mbox_pack(&a->ops, &a->tree.v[i]);
-	for (i = 0; i < a->tree.nsubs; i++) {
-		op_begin(&a->ops, OP_SUB, 0);
-		op_bytes(&a->ops, str_from(a->tree.subs[i]));
-		op_end(&a->ops);
-	}
-}
-
 static int
 fill(void *arg, struct journal *j, struct err *e)
 {
@@ -60,7 +45,8 @@ revive_locked(struct account *a, struct err *e)
 		return 0;
 	account_log(a, 0, "store.revived",
 	    "the account's journal is gone: written anew from an open session");
-	pack_tree(a);
+	ops_clear(&a->ops);
+	tree_pack(&a->ops, &a->tree);
 	stream_note_tree_anew(a);
 	rc = journal_create(&a->j, &spec, e);
 	ops_clear(&a->ops);
