@@ -355,6 +355,8 @@ imap_session_run(const struct imap_start *start)
 		.readonly = start->is_readonly,
 		.is_fs = start->is_fs,
 		.indexfd = start->indexfd,
+		.has_marks = start->has_marks,
+		.marksfd = start->marksfd,
 		.exports = (enum account_export)start->exports,
 		.coexist = start->coexist,
 		.log = start->log };

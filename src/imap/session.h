@@ -35,6 +35,8 @@ struct imap_start {
 	int rootfd; /* the Maildir root */
 	bool is_fs; /* as in struct account_opts */
 	int indexfd;
+	bool has_marks;
+	int marksfd;
 	const char *account;  /* for logs */
 	const char *login;    /* the address used at login, for logs */
 	const char *remote;   /* the peer's address, for logs */

@@ -126,6 +126,8 @@ imap_work(const struct nursery_job *job)
 	struct imap_start start = { .rootfd = job->dir,
 		.is_fs = job->index != -1,
 		.indexfd = job->index,
+		.has_marks = job->marks != -1,
+		.marksfd = job->marks,
 		.account = job->account,
 		.login = job->login,
 		.hostname = inherited.hostname,

@@ -21,6 +21,7 @@
 struct worker {
 	int chan;
 	int index; /* of LAYOUT=fs, or -1 */
+	int marks; /* -1 */
 	struct deliver_store store;
 	struct deliver_job jobs[DELIVER_BATCH];
 	struct deliver_job *held; /* they wait for COMMIT or ABORT */
@@ -42,9 +43,11 @@ store_log(int level, const char *event, const char *text)
 static int
 open_store(struct worker *w, int dir, struct err *e)
 {
-	struct account_opts opts = {
-		.log = store_log, .is_fs = w->index != -1, .indexfd = w->index
-	};
+	struct account_opts opts = { .log = store_log,
+		.is_fs = w->index != -1,
+		.indexfd = w->index,
+		.has_marks = w->marks != -1,
+		.marksfd = w->marks };
 	struct deliver_store *s = &w->store;
 
 	mda_settings(&opts);
@@ -308,6 +311,7 @@ mda_work(const struct nursery_job *job)
 
 	log_set_prog("quire-mda");
 	w->index = job->index;
+	w->marks = job->marks;
 	w->chan = job->chan;
 	while (!closed) {
 		enum taken taken = TAKEN_DONE;

@@ -110,6 +110,8 @@ changes_of(void *arg, const struct quire_maildir *m)
 	struct account_opts opts = { .hostname = host,
 		.is_fs = m->is_fs,
 		.indexfd = m->indexfd,
+		.has_marks = m->has_marks,
+		.marksfd = m->marksfd,
 		.coexist = quire_coexists(w->quire) };
 	struct account *a;
 	struct changes c;

@@ -226,6 +226,8 @@ export_maildir(void *arg, const struct quire_maildir *m)
 	struct account_opts opts = { .hostname = g->hostname,
 		.is_fs = m->is_fs,
 		.indexfd = m->indexfd,
+		.has_marks = m->has_marks,
+		.marksfd = m->marksfd,
 		.exports = ACCOUNT_EXPORT_DOVECOT,
 		.coexist = quire_coexists(g->quire) };
 	struct err e;

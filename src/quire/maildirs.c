@@ -47,9 +47,21 @@ open_index(struct quire_maildir *m, const char *path, bool make)
 		   quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
 }
 
+/* Without the state directory's rights it goes on without. */
+static void
+open_marks(struct quire_maildir *m, const struct quire *q, bool is_look)
+{
+	struct err e;
+
+	if (m->account == NULL || is_look)
+		return;
+	m->marksfd = config_open_marks(q->config, m->account, &e);
+	m->has_marks = m->marksfd != -1;
+}
+
 static int
-in_dir(const struct quire_places *p, const char *path, const char *index,
-    const struct config_account *account)
+in_dir(const struct quire *q, const struct quire_places *p, const char *path,
+    const char *index, const struct config_account *account)
 {
 	struct quire_maildir m = { .account = account, .path = path };
 	struct owner was;
@@ -58,6 +70,7 @@ in_dir(const struct quire_places *p, const char *path, const char *index,
 	m.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m.fd == -1)
 		return quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
+	open_marks(&m, q, p->is_look);
 	rc = open_index(&m, index, !p->is_look);
 	if (rc == 0)
 		rc = owner_begin(&was, m.fd, path);
@@ -67,6 +80,8 @@ in_dir(const struct quire_places *p, const char *path, const char *index,
 	}
 	if (m.indexfd != -1)
 		close(m.indexfd);
+	if (m.has_marks)
+		close(m.marksfd);
 	close(m.fd);
 	return rc;
 }
@@ -83,7 +98,8 @@ is_named(const struct config_account *a, char *const *names, int n)
 }
 
 static int
-in_account(const struct quire_places *p, const struct config_account *a)
+in_account(const struct quire *q, const struct quire_places *p,
+    const struct config_account *a)
 {
 	char *path = str_dup(a->maildir);
 	char *index = a->layout == LAYOUT_FS ? str_dup(a->index_root) : NULL;
@@ -92,7 +108,7 @@ in_account(const struct quire_places *p, const struct config_account *a)
 
 	/* no mail has come yet */
 	if (p->n > 0 || stat(path, &st) == 0 || errno != ENOENT)
-		rc = in_dir(p, path, index, a);
+		rc = in_dir(q, p, path, index, a);
 	free(path);
 	free(index);
 	return rc;
@@ -105,7 +121,7 @@ quire_maildirs(struct quire *q, const struct quire_places *p)
 	int i, rc, worst = 0;
 
 	if (p->dir != NULL)
-		return in_dir(p, p->dir, p->index, NULL);
+		return in_dir(q, p, p->dir, p->index, NULL);
 	if ((rc = quire_open_dir(q)) != 0 || (rc = quire_config(q)) != 0)
 		return rc;
 	for (i = 0; i < p->n; i++)
@@ -115,7 +131,7 @@ quire_maildirs(struct quire *q, const struct quire_places *p)
 	for (a = q->config->accounts; a != NULL; a = a->next) {
 		if (!is_named(a, p->names, p->n))
 			continue;
-		rc = in_account(p, a);
+		rc = in_account(q, p, a);
 		if (rc != 0 && worst == 0)
 			worst = rc;
 	}

@@ -59,8 +59,10 @@ struct quire_maildir {
 	const struct config_account *account;
 	const char *path;
 	int fd;
-	bool is_fs;  /* LAYOUT=fs, and our own files lie in */
-	int indexfd; /* -1: not made yet (is_look) */
+	bool is_fs;	/* LAYOUT=fs, and our own files lie in */
+	int indexfd;	/* -1: not made yet (is_look) */
+	bool has_marks; /* of an account, as in struct account_opts */
+	int marksfd;
 };
 struct quire_places {
 	const char *dir, *index; /* index: dir has LAYOUT=fs */

@@ -89,7 +89,9 @@ rebuild_maildir(void *arg, const struct quire_maildir *m)
 	struct account_opts opts = { .hostname = r->hostname,
 		.coexist = quire_coexists(r->quire),
 		.is_fs = m->is_fs,
-		.indexfd = m->indexfd };
+		.indexfd = m->indexfd,
+		.has_marks = m->has_marks,
+		.marksfd = m->marksfd };
 	struct err e;
 
 	if (store_rebuild(m->fd, &opts, &r->opts, rebuilt, r, &e) == -1)

@@ -115,6 +115,53 @@ open_index(struct quired *q, const struct config_account *a,
 	return fd;
 }
 
+/* Not to be had is no reason to refuse mail. */
+static int
+open_marks(struct quired *q, const struct config_account *a)
+{
+	struct err e = { 0 };
+	int fd = config_open_marks(q->config, a, &e);
+
+	if (fd == -1)
+		LOG_WARN("marks", F_STR("account", a->name), F_ERR(&e));
+	return fd;
+}
+
+static void
+close_all(const int *fds, unsigned n)
+{
+	while (n > 0)
+		close(fds[--n]);
+}
+
+/* What a worker of that account is given, after its channel: how many
+ * descriptors, -1. */
+static int
+open_account(struct quired *q, const struct config_account *a,
+    struct msg_order *o, int fds[3], struct err *e)
+{
+	int n = 0, fd = open_maildir(q, a, o, e);
+
+	if (fd == -1)
+		return -1;
+	fds[n++] = fd;
+	fd = open_index(q, a, o, e);
+	if (fd == -1 && e->text[0] != '\0') {
+		close_all(fds, 1);
+		return -1;
+	}
+	if (fd != -1) {
+		o->has_index = true;
+		fds[n++] = fd;
+	}
+	fd = open_marks(q, a);
+	if (fd != -1) {
+		o->has_marks = true;
+		fds[n++] = fd;
+	}
+	return n;
+}
+
 /* Give one end to a new worker; the other is returned. */
 static int
 order_worker(struct quired *q, enum prog nursery, int type, struct str account,
@@ -122,43 +169,31 @@ order_worker(struct quired *q, enum prog nursery, int type, struct str account,
 {
 	const struct config_account *a = config_account(q->config, account);
 	struct msg_order o = { .account = account, .login = login };
-	int fds[2], give[3], dir, index, rc = -1;
+	int pair[2], give[IPC_FDS], n, rc = -1;
 	struct buf b;
 
 	if (a == NULL)
 		return err_set(
 		    e, ERR_PERM, "no account '%.*s'", STR_ARG(account));
-	dir = open_maildir(q, a, &o, e);
-	if (dir == -1)
+	n = open_account(q, a, &o, give + 1, e);
+	if (n == -1)
 		return -1;
-	index = open_index(q, a, &o, e);
-	if (index == -1 && e->text[0] != '\0') {
-		close(dir);
-		return -1;
-	}
-	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) == -1) {
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) == -1) {
 		err_sys(e, "socketpair");
-		close(dir);
-		if (index != -1)
-			close(index);
+		close_all(give + 1, (unsigned)n);
 		return -1;
 	}
+	give[0] = pair[1];
 	buf_init(&b, IPC_MAX);
 	msg_pack_order(&b, &o);
-	give[0] = fds[1];
-	give[1] = dir;
-	give[2] = index;
 	if (q->child[nursery].ctl == -1 ||
-	    ipc_send(q->child[nursery].ctl, &b, give, index == -1 ? 2 : 3) !=
+	    ipc_send(q->child[nursery].ctl, &b, give, 1u + (unsigned)n) !=
 		IPC_OK) {
 		err_set(e, ERR_TEMP, "%s is not there", prog_names[nursery]);
-		close(fds[0]);
+		close(pair[0]);
 	} else
-		rc = fds[0];
-	close(fds[1]);
-	close(dir);
-	if (index != -1)
-		close(index);
+		rc = pair[0];
+	close_all(give, 1u + (unsigned)n);
 	buf_release(&b);
 	return rc;
 }

@@ -133,6 +133,10 @@ const struct config_listener *
 config_listener(const struct config *, struct str name);
 const struct config_account *
 config_account(const struct config *, struct str name);
+/* How far its mailboxes had got (struct account_opts, marksfd), made if need
+ * be; -1. For who may write in the state directory. */
+int config_open_marks(
+    const struct config *, const struct config_account *, struct err *);
 const struct config_domain *
 config_domain(const struct config *, struct str name);
 

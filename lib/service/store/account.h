@@ -63,6 +63,13 @@ struct account_opts {
 	 */
 	bool is_fs;
 	int indexfd;
+	/*
+	 * A file outside the mail tree, open for writing, that remembers how
+	 * far each mailbox had got: UIDs are not given out again when the tree
+	 * is put back to a former day. One for each account; borrowed.
+	 */
+	bool has_marks;
+	int marksfd;
 	enum account_export exports;
 	bool coexist; /* Dovecot serves it at the same time: a migration */
 	/* Called with one line when something is worth a log entry; may be

@@ -449,6 +449,7 @@ struct mailbox {
 	bool is_dead;	    /* CHANGE_UIDVALIDITY was told or is due */
 	bool scan_off;	    /* mass loss: no expunges */
 	bool must_generate; /* a private file is damaged: write all anew */
+	bool is_marked;	    /* compared with the marks since it was loaded */
 	uint64_t index_len; /* of the index the view was loaded from */
 	struct journal j;
 	struct view v;
@@ -800,6 +801,7 @@ struct account {
 	} owed;
 	struct adopt_box *adopting; /* gets told what is found (adopt.h) */
 	struct stream stream;
+	struct marks *marks; /* NULL: there are none */
 };
 
 const char *account_hostname(const struct account *);
@@ -830,6 +832,31 @@ void stream_note_tree(struct account *, uint64_t end);
 void stream_note_adopted(struct account *, const uint8_t id[16]);
 void stream_note_tree_anew(struct account *);
 void stream_close(struct stream *);
+
+/* ---- marks.c: how far mailboxes had got, outside the mail tree ---- */
+struct mark {
+	uint8_t id[16];
+	uint32_t uidvalidity, uidnext;
+	uint64_t modseq;
+};
+#define MARK_SIZE 64
+void mark_pack(char[MARK_SIZE], const struct mark *);
+bool mark_unpack(const char *, struct mark *);
+void mark_mailbox(const struct mailbox *, struct mark *);
+void marks_open(struct account *);
+void marks_close(struct account *);
+enum marks_say {
+	MARKS_NOTHING, /* what we know */
+	MARKS_BEHIND,  /* less, or nothing of this mailbox */
+	MARKS_AHEAD,   /* it had got further: it was put back */
+	MARKS_ABSURD,  /* not believed */
+};
+enum marks_say
+marks_ask(struct account *, const struct mark *now, struct mark *);
+/* Under byte 0, after what it says is durable. */
+void marks_note(struct mailbox *);
+/* Taking byte 0 will say RESTORE. */
+bool mailbox_is_behind_marks(const struct mailbox *);
 
 /* ---- layout.c, state.c (layout_int.h has the rest) ---- */
 /*

@@ -67,8 +67,9 @@ static struct confine_filter worker_filter;
 
 static int
 run_child(const struct nursery_spec *spec, struct daemon *d,
-    const struct msg_order *o, int chan, int dir, int index)
+    const struct msg_order *o, const int *fds)
 {
+	int dir = fds[1], index = o->has_index ? fds[2] : -1;
 	/* charsets and time zones are loaded late by libc */
 	const struct confine_dir dirs[] = {
 		/* without an index: the mail root once more */
@@ -84,9 +85,11 @@ run_child(const struct nursery_spec *spec, struct daemon *d,
 		{ .fd = -1, .path = "/usr/lib/gconv", .exec = true },
 		{ .fd = -1, .path = "/usr/share/zoneinfo" },
 	};
-	struct nursery_job job = {
-		.chan = chan, .dir = dir, .index = index, .daemon = d
-	};
+	struct nursery_job job = { .chan = fds[0],
+		.dir = dir,
+		.index = index,
+		.marks = o->has_marks ? fds[2 + o->has_index] : -1,
+		.daemon = d };
 	sigset_t none;
 	struct err e;
 	bool isolated;
@@ -113,14 +116,14 @@ take_order(const struct nursery_spec *spec, struct daemon *d, struct ipc_msg *m)
 	struct msg_order o;
 	pid_t pid;
 
-	if (m->type != MSG_ORDER || m->nfds < 2 || !msg_unpack_order(m, &o)) {
+	if (m->type != MSG_ORDER || !msg_unpack_order(m, &o) ||
+	    m->nfds != 2u + o.has_index + o.has_marks) {
 		LOG_ERROR("nursery.order", F_CSTR("err", "malformed"));
 		return;
 	}
 	pid = fork();
 	if (pid == 0)
-		_exit(run_child(spec, d, &o, m->fds[0], m->fds[1],
-		    m->nfds > 2 ? m->fds[2] : -1));
+		_exit(run_child(spec, d, &o, m->fds));
 	if (pid == -1)
 		LOG_ERROR("nursery.fork", F_CSTR("err", strerror(errno)),
 		    F_STR("account", o.account));

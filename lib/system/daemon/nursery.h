@@ -17,6 +17,7 @@ struct nursery_job {
 	int chan;  /* stream or channel to the front */
 	int dir;   /* the mail root */
 	int index; /* another directory of the owner, or -1 */
+	int marks; /* a file that is not the owner's, to write to, or -1 */
 	const char *account, *login;
 	const struct daemon *daemon;
 };

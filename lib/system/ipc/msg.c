@@ -114,6 +114,8 @@ msg_pack_order(struct buf *b, const struct msg_order *m)
 	pack_u32(b, m->gid);
 	pack_blob(b, m->account);
 	pack_blob(b, m->login);
+	pack_u8(b, m->has_index);
+	pack_u8(b, m->has_marks);
 }
 
 bool
@@ -123,6 +125,7 @@ msg_unpack_order(struct ipc_msg *g, struct msg_order *m)
 
 	return cur_u32(c, &m->uid) && cur_u32(c, &m->gid) &&
 	       cur_blob(c, &m->account) && cur_blob(c, &m->login) &&
+	       take_bool(c, &m->has_index) && take_bool(c, &m->has_marks) &&
 	       cur_done(c);
 }
 

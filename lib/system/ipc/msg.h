@@ -123,6 +123,9 @@ bool msg_unpack_session(struct ipc_msg *, struct msg_session *);
 struct msg_order {
 	uint32_t uid, gid;
 	struct str account, login;
+	/* Besides the channel and the mail directory there are, in this
+	 * order, these descriptors. */
+	bool has_index, has_marks;
 };
 void msg_pack_order(struct buf *, const struct msg_order *);
 bool msg_unpack_order(struct ipc_msg *, struct msg_order *);

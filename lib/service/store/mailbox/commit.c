@@ -124,6 +124,8 @@ mailbox_append(struct mailbox *m, uint16_t flags, bool bookkeeping, bool sync,
 		assert(rc == 0); /* what we write we must be able to read */
 		journal_publish(
 		    &m->j, &m->v.c, m->v.scan[0].mtime, m->v.scan[1].mtime);
+		if (!bookkeeping)
+			marks_note(m);
 	}
 	ops_clear(&m->ops);
 	return rc;

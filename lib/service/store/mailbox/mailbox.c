@@ -142,7 +142,7 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 	}
 	if (rc == 0 && !ro &&
 	    (m->j.lag_since != 0 || !m->j.pub_ok || m->j.pub.end != m->j.end ||
-		m->v.nmoves > 0)) {
+		m->v.nmoves > 0 || mailbox_is_behind_marks(m))) {
 		rc = mailbox_lock(m, e);
 		if (rc == 0)
 			mailbox_unlock(m);

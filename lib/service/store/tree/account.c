@@ -239,6 +239,7 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 		    net);
 		goto fail;
 	}
+	marks_open(a);
 	if (state_open_account(a, e) == -1 || open_journal(a, e) == -1 ||
 	    account_refresh(a, e) == -1)
 		goto fail;
@@ -276,6 +277,7 @@ account_close(struct account **ap)
 	maildirsize_write(a, NULL);
 	account_purge(a);
 	stream_close(&a->stream);
+	marks_close(a);
 	journal_release(&a->j);
 	tree_release(&a->tree);
 	ops_release(&a->ops);
@@ -635,6 +637,18 @@ state_path(const struct account *a, const struct node *node, const char *dir,
 	return true;
 }
 
+static bool
+was_put_back(struct account *a, const struct pub *p)
+{
+	struct mark now = { .uidvalidity = p->uidvalidity,
+		.uidnext = p->c.uidnext,
+		.modseq = p->modseq };
+	struct mark mark;
+
+	memcpy(now.id, p->mailboxid, 16);
+	return marks_ask(a, &now, &mark) == MARKS_AHEAD;
+}
+
 /*
  * pub has the counters of the last transaction; good while the journal ends
  * where it says and the directories are as it says. By paths: a client that
@@ -664,7 +678,7 @@ status_quick(struct account *a, const struct node *node, const char *dir,
 	    !stat_below(base, state, "journal", &journal) ||
 	    pub.end != (uint64_t)journal.st_size ||
 	    pub.cur_mtime != stat_mtime(&cur) ||
-	    pub.new_mtime != stat_mtime(&new))
+	    pub.new_mtime != stat_mtime(&new) || was_put_back(a, &pub))
 		return false;
 	*c = (struct mailbox_counts){ .uidvalidity = pub.uidvalidity,
 		.uidnext = pub.c.uidnext,

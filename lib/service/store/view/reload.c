@@ -62,6 +62,7 @@ mailbox_load(struct mailbox *m, struct err *e)
 	m->v.is_loading = true;
 	m->window_n = 0;
 	m->index_len = 0;
+	m->is_marked = false;
 	if (journal_open(&m->j, e) == -1 || load_index(m, e) == -1)
 		return -1;
 	rc = journal_follow(&m->j, view_apply, &m->v, e);
@@ -174,13 +175,53 @@ reload(struct mailbox *m, struct err *e)
 	return rc;
 }
 
+/*
+ * Do the marks tell of UIDs or modseqs that are not in this journal? Then all
+ * of the tree was put back, journal and pub and inode numbers alike.
+ */
+static bool
+was_put_back(struct mailbox *m, uint64_t *gap)
+{
+	struct mark now, mark;
+
+	*gap = UID_GAP_RESTORE;
+	if (m->is_marked)
+		return false;
+	m->is_marked = true;
+	mark_mailbox(m, &now);
+	switch (marks_ask(m->account, &now, &mark)) {
+	case MARKS_NOTHING:
+		return false;
+	case MARKS_ABSURD:
+		mailbox_log(m, 1, "store.marks",
+		    "a mark beyond reason is not believed");
+		marks_note(m);
+		return false;
+	case MARKS_BEHIND:
+		marks_note(m);
+		return false;
+	case MARKS_AHEAD:
+		break;
+	}
+	/* the clock may not be later than the modseqs that were lost */
+	if (mark.modseq > m->j.modseq)
+		m->j.modseq = mark.modseq;
+	/* the mark itself may be a little behind */
+	if (mark.uidvalidity == now.uidvalidity)
+		*gap = UID_GAP_CUT + (mark.uidnext > now.uidnext ?
+					     mark.uidnext - now.uidnext :
+					     0);
+	return true;
+}
+
 /* Under byte 0: what the state of the file obliges its writer to say. */
 static int
 settle_accounts(struct mailbox *m, struct err *e)
 {
 	struct journal *j = &m->j;
 	struct stat st;
-	uint64_t ino = m->v.ino != 0 ? m->v.ino : j->ino;
+	uint64_t ino = m->v.ino != 0 ? m->v.ino : j->ino, gap;
+	bool put_back = was_put_back(m, &gap);
 	uint32_t i;
 
 	ops_clear(&m->ops);
@@ -189,7 +230,13 @@ settle_accounts(struct mailbox *m, struct err *e)
 	if (st.st_ino != ino || j->was_short) {
 		mailbox_log(m, 1, "store.restored",
 		    "journal is a restored copy: UIDs skip ahead");
-		op_words_pack(&m->ops, OP_RESTORE, st.st_ino, UID_GAP_RESTORE);
+		op_words_pack(&m->ops, OP_RESTORE, st.st_ino,
+		    gap > UID_GAP_RESTORE ? gap : UID_GAP_RESTORE);
+	} else if (put_back) {
+		mailbox_log(m, 1, "store.restored",
+		    "the mailbox was further than its journal: UIDs skip "
+		    "ahead");
+		op_words_pack(&m->ops, OP_RESTORE, st.st_ino, gap);
 	} else if (j->was_salvaged || (j->was_cut && j->last_boot != 0 &&
 					  j->last_boot != boot_id()))
 		op_words_pack(&m->ops, OP_BOOT, j->last_boot, UID_GAP_CUT);

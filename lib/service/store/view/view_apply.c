@@ -517,6 +517,7 @@ apply_words(struct apply *a, const struct op *op)
 {
 	struct view *v = a->v;
 	uint64_t w[2];
+	uint32_t row;
 
 	if (!op_words_unpack(op->body, w))
 		return refuse(a, "op is too short");
@@ -534,6 +535,10 @@ apply_words(struct apply *a, const struct op *op)
 	case OP_RESTORE:
 		v->ino = w[0];
 		v->floor = a->t->modseq;
+		/* clients may know later flags than these: all are told */
+		for (row = 0; row < v->n; row++)
+			if ((v->st[row] & ST_GHOST) == 0)
+				v->modseq[row] = a->t->modseq;
 		break;
 	case OP_GONE:
 		v->is_gone = true;
