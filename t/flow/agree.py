@@ -1,11 +1,13 @@
-"""What Quire says of SPF and DKIM, and what python3-spf, python3-dkim and
-libopendkim say of the same.
+"""What Quire says of SPF, DKIM and DMARC, and what python3-spf, python3-dkim,
+libopendkim and rspamd say of the same.
 
-  agree.py zone FOLDER             the zone's records; makes the keys in FOLDER
-  agree.py compare FOLDER PORT     a line for each kind of disagreement:
+  agree.py zones FOLDER            files NAME.zone in FOLDER, and keys
+  agree.py compare FOLDER PORT RSPAMD_PORT
+                                   a line for each kind of disagreement:
                                    case | peer | Quire | peer says
                                    and last "checked:" with the numbers"""
 import concurrent.futures
+import json
 import os
 import subprocess
 import sys
@@ -17,15 +19,21 @@ import dns.resolver
 import spf
 
 import agree_dkim
+import agree_dmarc
+import agree_rspamd
 import agree_spf
 
 warnings.simplefilter("ignore")
 
 
-def zone(folder):
+def zones(folder):
     agree_dkim.make_keys(folder)
-    for owner, kind, data in list(agree_spf.records()) + list(agree_dkim.records()):
-        print("%s. %s %s" % (owner, kind, quoted(data) if kind == "TXT" else data))
+    all_of = {"agree.test": [(o + ".", k, d) for o, k, d in list(agree_spf.records()) + list(agree_dkim.records())]}
+    all_of.update(agree_dmarc.zones())
+    for name, rows in all_of.items():
+        with open(os.path.join(folder, name + ".zone"), "w") as f:
+            for owner, kind, data in rows:
+                print(owner, kind, quoted(data) if kind == "TXT" else data, file=f)
 
 
 def quoted(text):
@@ -73,7 +81,13 @@ def brief(result):
     return result if len(result) <= 32 else result[:31] + "~"
 
 
-def compare_spf(port, found):
+def asked_of_rspamd(case):
+    """of random records it passes over the terms it does not like; of two it
+    says what depends on whether A or AAAA is answered first"""
+    return not case.startswith("random") and case not in ("a-domain", "mx-cidr")
+
+
+def compare_spf(port, rspamd, found):
     n = 0
     checks = list(agree_spf.checks())
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -83,6 +97,10 @@ def compare_spf(port, found):
         their = spf_of_python(*client)
         if our != their:
             found.add(("spf " + case, "python3-spf", brief(our), brief(their)))
+        our = our.partition(":")[0]
+        their = rspamd.spf(*client) if asked_of_rspamd(case) else our
+        if our != their:
+            found.add(("spf " + case, "rspamd", our, their))
     return n
 
 
@@ -122,7 +140,7 @@ def look_up(name):
         raise TimeoutError from None
 
 
-def compare_dkim(port, folder, found):
+def compare_dkim(port, rspamd, folder, found):
     opendkim = agree_dkim.Opendkim(look_up)
     all_of = list(agree_dkim.messages(opendkim))
     paths = [os.path.join(folder, "%d.eml" % i) for i in range(len(all_of))]
@@ -139,21 +157,51 @@ def compare_dkim(port, folder, found):
         for peer, their in (("python3-dkim", dkim_of_python(mail, n)), ("opendkim", opendkim.judge(mail))):
             if our != their:
                 found.add(("dkim " + case, peer, ", ".join(our), ", ".join(their)))
+        their = rspamd.dkim(mail, n)
+        if sorted(our) != their:
+            found.add(("dkim " + case, "rspamd", ", ".join(sorted(our)), ", ".join(their)))
     return len(all_of), passed
 
 
-def compare(folder, port):
+# --- DMARC ---
+
+def dmarc_of_quire(port, path, case):
+    _, ip, helo, sender, _ = case
+    out = quire(port, "explain", path, "--ip", ip, "--helo", helo, "--from", sender, "--rcpt", "b@example.net", "--json")
+    steps = {s["step"]: s for s in json.loads("\n".join(out))}
+    result = steps["dmarc"]["result"]
+    return result + (" " + steps["policy"]["result"] if result == "fail" else "")
+
+
+def compare_dmarc(port, rspamd, folder, found):
+    all_of = list(agree_dmarc.cases())
+    paths = [os.path.join(folder, "dmarc%d.eml" % i) for i in range(len(all_of))]
+    for path, case in zip(paths, all_of):
+        with open(path, "wb") as f:
+            f.write(case[4])
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        ours = list(pool.map(lambda x: dmarc_of_quire(port, *x), zip(paths, all_of)))
+    for case, our in zip(all_of, ours):
+        their = rspamd.dmarc(case[4], *case[1:4])
+        if our != their:
+            found.add((case[0], "rspamd", our, their))
+    return len(all_of)
+
+
+def compare(folder, port, rspamd_port):
     found = set()
     agree_dkim.make_keys(folder)
     resolver(port)
-    n_spf = compare_spf(port, found)
-    n_dkim, passed = compare_dkim(port, folder, found)
+    rspamd = agree_rspamd.Rspamd(rspamd_port)
+    n_spf = compare_spf(port, rspamd, found)
+    n_dkim, passed = compare_dkim(port, rspamd, folder, found)
+    n_dmarc = compare_dmarc(port, rspamd, folder, found)
     for row in sorted(found):
         print(" | ".join(row))
-    print("checked: spf=%d dkim=%d pass=%d" % (n_spf, n_dkim, passed))
+    print("checked: spf=%d dkim=%d pass=%d dmarc=%d" % (n_spf, n_dkim, passed, n_dmarc))
 
 
-if sys.argv[1] == "zone":
-    zone(sys.argv[2])
+if sys.argv[1] == "zones":
+    zones(sys.argv[2])
 else:
-    compare(sys.argv[2], int(sys.argv[3]))
+    compare(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

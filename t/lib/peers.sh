@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks servers to test against into build/peers: downloaded as Debian
 # packages, never installed. Prints the directory.
-#   sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim | postfix
+#   sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim | rspamd | postfix
 set -eu
 cd "$(dirname "$0")/../.."
 DIR=${PEERS:-$PWD/build/peers}
@@ -54,6 +54,10 @@ unbound)
 opendkim)
 	fetch libopendkim11 libbsd0 libdb5.3
 	;;
+rspamd)
+	fetch rspamd libluajit-5.1-2 libluajit-5.1-common libhyperscan5 \
+	    libicu72 libarchive13 libunwind8 libsodium23 libpcre2-8-0
+	;;
 postfix) # with the filters that check what comes in
 	fetch postfix opendkim opendmarc postfix-policyd-spf-python \
 	    python3-spf-engine python3-authres python3-spf python3-dnspython \
@@ -63,7 +67,7 @@ postfix) # with the filters that check what comes in
 	    libevent-2.1-7
 	;;
 *)
-	echo "usage: sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim | postfix" >&2
+	echo "usage: sh t/lib/peers.sh dovecot | courier | knot | unbound | opendkim | rspamd | postfix" >&2
 	exit 64
 	;;
 esac
