@@ -314,6 +314,14 @@ START_TEST(one_directory_read_per_offset)
 			free(text);
 		}
 	ck_assert_uint_eq(inbox->nsearches, 1);
+	/* once more, and nothing of it in the journal yet */
+	t_sh("for f in cur/*; do mv $f ${f%:2,*}:2,RS; done");
+	for (i = 1; i <= 20; i++) {
+		text = t_text(inbox, i);
+		ck_assert((text != NULL) == (i <= 10));
+		free(text);
+	}
+	ck_assert_uint_eq(inbox->nsearches, 2);
 	t_sync(inbox, NULL);
 	ck_assert_uint_eq(mailbox_count(inbox), 10);
 	end();

@@ -6,7 +6,7 @@
  * 2. One that others expunged is in exp/, and one that others moved is in
  *    the mailbox it went to: a session that still shows it goes on reading.
  * 3. A file that other programs renamed is looked for in the directories,
- *    once at each offset of the journal, for all rows together.
+ *    once at each state of the journal and of them, for all rows together.
  */
 #include "service/store/index_int.h"
 
@@ -18,6 +18,8 @@
 
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
+
+#define STRAY_READS 4 /* of the directories, for one message */
 
 static int
 try_open(int dirfd, struct str base, const uint32_t *fn, struct str extra)
@@ -118,8 +120,9 @@ open_moved(struct mailbox *m, uint32_t row)
 
 /* ---- renamed by others ---- */
 
-struct strays {	      /* files that are not called as we know them */
-	uint64_t end; /* of the journal when the directories were read */
+struct strays {		   /* files that are not called as we know them */
+	uint64_t end;	   /* of the journal when the directories were read */
+	uint64_t mtime[2]; /* of cur/ and new/ before */
 	struct stray_file {
 		uint64_t uhash;
 		char *file;
@@ -212,24 +215,54 @@ read_strays(struct mailbox *m, struct strays *s, const struct key *keys,
 	closedir(d);
 }
 
-static int
-open_stray(struct mailbox *m, uint32_t row)
+static void
+dir_times(const struct mailbox *m, uint64_t mtime[2])
 {
-	struct strays *s = m->strays;
-	struct key *keys;
+	struct stat st;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		mtime[i] = fstat(i == 0 ? m->curfd : m->newfd, &st) == 0 ?
+			       stat_mtime(&st) :
+			       0;
+}
+
+/* Our own renames move the journal, those of others the directories' times;
+ * where these are coarse (racy.c) the next look for changes makes it good. */
+static bool
+strays_hold(const struct mailbox *m)
+{
+	const struct strays *s = m->strays;
+	uint64_t now[2];
+
+	if (s == NULL || s->end != m->j.end)
+		return false;
+	dir_times(m, now);
+	return now[0] == s->mtime[0] && now[1] == s->mtime[1];
+}
+
+static void
+look_for_strays(struct mailbox *m)
+{
+	struct strays *s = xcalloc(1, sizeof(*s));
+	struct key *keys = keys_of(&m->v);
+
+	strays_release(&m->strays);
+	m->strays = s;
+	s->end = m->j.end;
+	dir_times(m, s->mtime);
+	read_strays(m, s, keys, "cur", false);
+	read_strays(m, s, keys, "new", true);
+	free(keys);
+	m->nsearches++;
+}
+
+static int
+open_found(struct mailbox *m, uint32_t row)
+{
+	const struct strays *s = m->strays;
 	size_t i;
 
-	/* reading the directories again helps only after a change */
-	if (s == NULL || s->end != m->j.end) {
-		strays_release(&m->strays);
-		s = m->strays = xcalloc(1, sizeof(*s));
-		s->end = m->j.end;
-		keys = keys_of(&m->v);
-		read_strays(m, s, keys, "cur", false);
-		read_strays(m, s, keys, "new", true);
-		free(keys);
-		m->nsearches++;
-	}
 	for (i = 0; i < s->n; i++)
 		if (s->v[i].uhash == m->v.uhash[row])
 			return fs_open_file(
@@ -237,6 +270,23 @@ open_stray(struct mailbox *m, uint32_t row)
 			    O_RDONLY, 0);
 	errno = ENOENT;
 	return -1;
+}
+
+/* Who renames a file all the time is not chased for ever. */
+static int
+open_stray(struct mailbox *m, uint32_t row)
+{
+	int fd = -1, reads = 0;
+
+	do {
+		if (!strays_hold(m)) {
+			if (reads++ == STRAY_READS)
+				break;
+			look_for_strays(m);
+		}
+		fd = open_found(m, row);
+	} while (fd == -1 && errno == ENOENT && !strays_hold(m));
+	return fd;
 }
 
 /* ---- */
