@@ -1,10 +1,8 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/date.h"
 #include "format/arc/arc.h"
 #include "format/authres/authres.h"
 #include "format/mime/mime.h"
@@ -21,63 +19,8 @@ static const char usage[] =
     "       quire arc seal --key FILE --authserv ID --selector S --domain D "
     "[--headers A:B:..] [--time T] FILE";
 
-struct arc_args {
-	const char *key, *authserv, *selector, *domain, *headers, *file;
-	int64_t now;
-};
-
 static int
-parse_args(struct arc_args *a, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "now", required_argument, NULL, 't' },
-		{ "time", required_argument, NULL, 't' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "authserv", required_argument, NULL, 'a' },
-		{ "selector", required_argument, NULL, 's' },
-		{ "domain", required_argument, NULL, 'd' },
-		{ "headers", required_argument, NULL, 'h' },
-		{ 0 },
-	};
-	uint64_t v;
-	int ch;
-
-	a->now = date_now();
-	while ((ch = getopt_long(argc, argv, "", options, NULL)) != -1)
-		switch (ch) {
-		case 't':
-			if (!str_uint(str_from(optarg), 1ULL << 40, &v))
-				return quire_fail(EX_USAGE,
-				    "'%s' is not a time in seconds since 1970",
-				    optarg);
-			a->now = (int64_t)v;
-			break;
-		case 'k':
-			a->key = optarg;
-			break;
-		case 'a':
-			a->authserv = optarg;
-			break;
-		case 's':
-			a->selector = optarg;
-			break;
-		case 'd':
-			a->domain = optarg;
-			break;
-		case 'h':
-			a->headers = optarg;
-			break;
-		default:
-			return EX_USAGE;
-		}
-	if (argc - optind != 1)
-		return quire_fail(EX_USAGE, "%s", usage);
-	a->file = argv[optind];
-	return 0;
-}
-
-static int
-verify(struct tool *t, const struct arc_args *a)
+verify(struct tool *t, const struct tools_signing *a)
 {
 	const struct dns_question *q;
 	const struct arc_result *r;
@@ -88,7 +31,7 @@ verify(struct tool *t, const struct arc_args *a)
 	int rc;
 
 	buf_init(&b, TOOLS_MAX_FILE);
-	rc = tools_read_message(a->file, &b, &header, &body);
+	rc = tools_read_message(a->rest[0], &b, &header, &body);
 	if (rc == 0)
 		rc = tool_dns(t);
 	if (rc == 0) {
@@ -162,15 +105,15 @@ own_results(
 }
 
 static int
-seal_message(struct tool *t, const struct arc_args *a, struct arc_sealer *s,
-    struct str header, struct str body)
+seal_message(struct tool *t, const struct tools_signing *a,
+    struct arc_sealer *s, struct str header, struct str body)
 {
 	struct arc_seal *seal;
 	struct err e;
 
 	if (!own_results(t, header, a->authserv, s))
 		return quire_fail(EX_DATAERR,
-		    "%s: no Authentication-Results of %s to seal", a->file,
+		    "%s: no Authentication-Results of %s to seal", a->rest[0],
 		    a->authserv);
 	seal = arc_seal_begin(&t->arena, header, s);
 	arc_seal_body(seal, body);
@@ -182,7 +125,7 @@ seal_message(struct tool *t, const struct arc_args *a, struct arc_sealer *s,
 }
 
 static int
-seal(struct tool *t, const struct arc_args *a)
+seal(struct tool *t, const struct tools_signing *a)
 {
 	struct str headers[MAX_HEADERS], header, body;
 	struct arc_sealer s = { .domain = str_from(a->domain),
@@ -205,7 +148,7 @@ seal(struct tool *t, const struct arc_args *a)
 	if (s.key == NULL)
 		return EX_NOINPUT;
 	buf_init(&b, TOOLS_MAX_FILE);
-	rc = tools_read_message(a->file, &b, &header, &body);
+	rc = tools_read_message(a->rest[0], &b, &header, &body);
 	if (rc == 0)
 		rc = seal_message(t, a, &s, header, body);
 	buf_release(&b);
@@ -216,7 +159,7 @@ seal(struct tool *t, const struct arc_args *a)
 int
 cmd_arc(struct quire *q, int argc, char **argv)
 {
-	struct arc_args a = { 0 };
+	struct tools_signing a = { 0 };
 	struct tool t;
 	bool is_seal;
 	int rc = tool_begin(&t, &argc, argv);
@@ -225,7 +168,9 @@ cmd_arc(struct quire *q, int argc, char **argv)
 	if (rc == 0 && !is_seal && (argc < 2 || strcmp(argv[1], "verify") != 0))
 		rc = quire_fail(EX_USAGE, "%s", usage);
 	if (rc == 0)
-		rc = parse_args(&a, argc - 1, argv + 1);
+		rc = tools_signing_args(&a, argc - 1, argv + 1, is_seal, usage);
+	if (rc == 0 && a.n_rest != 1)
+		rc = quire_fail(EX_USAGE, "%s", usage);
 	if (rc == 0)
 		rc = is_seal ? seal(&t, &a) : verify(&t, &a);
 	t.is_silent = is_seal;

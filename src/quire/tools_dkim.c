@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include "base/date.h"
 #include "format/dkim/dkim.h"
 #include "system/fs/fs.h"
 #include "tools.h"
@@ -27,54 +25,6 @@ static const char usage[] =
     "       quire dkim keygen rsa | ed25519\n"
     "       quire dkim txt KEYFILE\n"
     "       quire dkim lookup SELECTOR DOMAIN";
-
-struct dkim_args {
-	const char *what, *key, *domain, *selector;
-	int64_t now;
-	char **rest;
-	int nrest;
-};
-
-static int
-parse_args(struct dkim_args *a, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "now", required_argument, NULL, 't' },
-		{ "time", required_argument, NULL, 't' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "domain", required_argument, NULL, 'd' },
-		{ "selector", required_argument, NULL, 's' },
-		{ 0 },
-	};
-	uint64_t v;
-	int ch;
-
-	a->now = date_now();
-	while ((ch = getopt_long(argc, argv, "", options, NULL)) != -1)
-		switch (ch) {
-		case 't':
-			if (!str_uint(str_from(optarg), 1ULL << 40, &v))
-				return quire_fail(EX_USAGE,
-				    "'%s' is not a time in seconds since 1970",
-				    optarg);
-			a->now = (int64_t)v;
-			break;
-		case 'k':
-			a->key = optarg;
-			break;
-		case 'd':
-			a->domain = optarg;
-			break;
-		case 's':
-			a->selector = optarg;
-			break;
-		default:
-			return EX_USAGE;
-		}
-	a->rest = argv + optind;
-	a->nrest = argc - optind;
-	return 0;
-}
 
 static void
 ask_keys(struct tool *t, struct dkim_verify *v)
@@ -131,7 +81,7 @@ put_results(struct tool *t, const struct dkim_verify *v)
 }
 
 static int
-verify(struct tool *t, const struct dkim_args *a)
+verify(struct tool *t, const struct tools_signing *a)
 {
 	const struct dkim_options o = { .now = a->now };
 	struct str header, body;
@@ -139,7 +89,7 @@ verify(struct tool *t, const struct dkim_args *a)
 	struct buf b;
 	int rc;
 
-	if (a->nrest != 1)
+	if (a->n_rest != 1)
 		return quire_fail(EX_USAGE, "%s", usage);
 	buf_init(&b, TOOLS_MAX_FILE);
 	rc = tools_read_message(a->rest[0], &b, &header, &body);
@@ -159,7 +109,7 @@ verify(struct tool *t, const struct dkim_args *a)
 
 /* The message with its signature in front. */
 static int
-sign(struct tool *t, const struct dkim_args *a)
+sign(struct tool *t, const struct tools_signing *a)
 {
 	struct dkim_signer who = { .domain = str_from(a->domain),
 		.selector = str_from(a->selector),
@@ -175,7 +125,7 @@ sign(struct tool *t, const struct dkim_args *a)
 	struct err e;
 	int rc;
 
-	if (a->nrest != 1 || a->domain == NULL || a->selector == NULL)
+	if (a->n_rest != 1 || a->domain == NULL || a->selector == NULL)
 		return quire_fail(EX_USAGE, "%s", usage);
 	who.key = tools_read_key(a->key);
 	if (who.key == NULL)
@@ -197,14 +147,14 @@ sign(struct tool *t, const struct dkim_args *a)
 }
 
 static int
-keygen(const struct dkim_args *a)
+keygen(const struct tools_signing *a)
 {
 	EVP_PKEY *key = NULL;
 	int rc = 0;
 
-	if (a->nrest == 1 && strcmp(a->rest[0], "rsa") == 0)
+	if (a->n_rest == 1 && strcmp(a->rest[0], "rsa") == 0)
 		key = EVP_RSA_gen(2048);
-	else if (a->nrest == 1 && strcmp(a->rest[0], "ed25519") == 0)
+	else if (a->n_rest == 1 && strcmp(a->rest[0], "ed25519") == 0)
 		key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	else
 		return quire_fail(EX_USAGE, "%s", usage);
@@ -216,13 +166,13 @@ keygen(const struct dkim_args *a)
 }
 
 static int
-txt(struct tool *t, const struct dkim_args *a)
+txt(struct tool *t, const struct tools_signing *a)
 {
 	EVP_PKEY *key;
 	struct err e;
 	int rc = 0;
 
-	if (a->nrest != 1)
+	if (a->n_rest != 1)
 		return quire_fail(EX_USAGE, "%s", usage);
 	key = tools_read_key(a->rest[0]);
 	if (key == NULL)
@@ -236,7 +186,7 @@ txt(struct tool *t, const struct dkim_args *a)
 }
 
 static int
-lookup(struct tool *t, const struct dkim_args *a)
+lookup(struct tool *t, const struct tools_signing *a)
 {
 	struct dkim_sig sig = { 0 };
 	struct dns_question q;
@@ -245,7 +195,7 @@ lookup(struct tool *t, const struct dkim_args *a)
 	const char *why = "no such record";
 	int rc;
 
-	if (a->nrest != 2)
+	if (a->n_rest != 2)
 		return quire_fail(EX_USAGE, "%s", usage);
 	if ((rc = tool_dns(t)) != 0)
 		return rc;
@@ -269,29 +219,30 @@ lookup(struct tool *t, const struct dkim_args *a)
 int
 cmd_dkim(struct quire *q, int argc, char **argv)
 {
-	struct dkim_args a = { 0 };
+	struct tools_signing a = { 0 };
 	struct tool t;
+	const char *what;
 	bool prints_itself = false;
 	int rc = tool_begin(&t, &argc, argv);
 
 	if (rc == 0 && argc < 2)
 		rc = quire_fail(EX_USAGE, "%s", usage);
 	if (rc == 0)
-		rc = parse_args(&a, argc - 1, argv + 1);
+		rc = tools_signing_args(&a, argc - 1, argv + 1, false, usage);
 	if (rc != 0)
 		return tool_end(&t, rc);
-	a.what = argv[1];
-	if (strcmp(a.what, "verify") == 0)
+	what = argv[1];
+	if (strcmp(what, "verify") == 0)
 		rc = verify(&t, &a);
-	else if (strcmp(a.what, "lookup") == 0)
+	else if (strcmp(what, "lookup") == 0)
 		rc = lookup(&t, &a);
 	else {
 		prints_itself = true;
-		if (strcmp(a.what, "sign") == 0)
+		if (strcmp(what, "sign") == 0)
 			rc = sign(&t, &a);
-		else if (strcmp(a.what, "keygen") == 0)
+		else if (strcmp(what, "keygen") == 0)
 			rc = keygen(&a);
-		else if (strcmp(a.what, "txt") == 0)
+		else if (strcmp(what, "txt") == 0)
 			rc = txt(&t, &a);
 		else
 			rc = quire_fail(EX_USAGE, "%s", usage);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -9,6 +10,7 @@
 
 #include <openssl/pem.h>
 
+#include "base/date.h"
 #include "quire.h"
 
 /* "-" is standard input. The header ends before the empty line. */
@@ -68,4 +70,65 @@ tools_read_key(const char *path)
 		quire_fail(EX_NOINPUT, "%s: no private key in PEM form",
 		    path == NULL ? "--key" : path);
 	return key;
+}
+
+static bool
+take_time(const char *arg, int64_t *out)
+{
+	uint64_t v;
+
+	if (!str_uint(str_from(arg), 1ULL << 40, &v))
+		return false;
+	*out = (int64_t)v;
+	return true;
+}
+
+int
+tools_signing_args(struct tools_signing *a, int argc, char **argv,
+    bool has_seal, const char *usage)
+{
+	static const struct option options[] = {
+		{ "now", required_argument, NULL, 't' },
+		{ "time", required_argument, NULL, 't' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "domain", required_argument, NULL, 'd' },
+		{ "selector", required_argument, NULL, 's' },
+		{ "authserv", required_argument, NULL, 'a' },
+		{ "headers", required_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int ch;
+
+	*a = (struct tools_signing){ .now = date_now() };
+	while ((ch = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (ch) {
+		case 't':
+			if (!take_time(optarg, &a->now))
+				return quire_fail(EX_USAGE,
+				    "'%s' is not a time in seconds since 1970",
+				    optarg);
+			break;
+		case 'k':
+			a->key = optarg;
+			break;
+		case 'd':
+			a->domain = optarg;
+			break;
+		case 's':
+			a->selector = optarg;
+			break;
+		case 'a':
+			a->authserv = optarg;
+			break;
+		case 'h':
+			a->headers = optarg;
+			break;
+		default:
+			return EX_USAGE;
+		}
+	a->rest = argv + optind;
+	a->n_rest = argc - optind;
+	if (!has_seal && (a->authserv != NULL || a->headers != NULL))
+		return quire_fail(EX_USAGE, "%s", usage);
+	return 0;
 }

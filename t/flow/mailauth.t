@@ -233,4 +233,72 @@ print(dkim.verify(msg, dnsfunc=lambda name, timeout=5: sys.argv[2].encode()))
 PY
 	)" True
 fi
+# every form there is, as one line and as an object that says the same, and
+# with a resolver that is not there: form | the line | key | without resolver
+cat >"$T/forms" <<F
+spf check --ip 192.0.2.25 --helo h.example.test --from a@example.test|^result=pass\$|result|^result=temperror
+dkim verify $T/one.eml|^result=pass domain=example.test|bits|^result=temperror
+dkim verify --now 9999999999 $T/one.eml|why=signature has expired|why|why=signature has expired
+dkim lookup ed example.test|^status=ok .*valid=yes|record|^status=tempfail
+arc verify $T/arc2.eml|^cv=pass\$|cv|^cv=fail
+arc verify --now 9999999999 $T/arc1.eml|^cv=|cv|^cv=fail
+dmarc check --from example.test --spf pass:example.test --dkim none:example.test|^result=pass policy=reject\$|policy|^result=temperror policy=none\$
+dmarc check --from example.test --spf fail:x.test --dkim fail:x.test,pass:example.test|^result=pass policy=reject\$|result|^result=temperror
+dmarc lookup example.test|^status=found record_domain=example.test|record|^status=temperror
+dns lookup MX example.test|^status=ok authentic=no records=|records|^status=tempfail authentic=no
+dns lookup A nope.example.test|^status=nxdomain|status|^status=tempfail
+dnsbl check bl.test 203.0.113.9|^result=listed reason=|reason|^result=temperror
+dnsbl health bl.test|^health=ok\$|health|^health=bad
+iprev 192.0.2.25|^result=pass name=mx1.example.test|name|^result=temperror
+psl a.example.co.uk|^org=example.co.uk\$|org|-
+psl com|^org=none\$|org|-
+idna m\303\274nchen.example|^ascii=xn--mnchen-3ya.example\$|ascii|-
+idna a..b|^ascii=error\$|ascii|-
+address check a@b.test|^valid=yes\$|valid|-
+address check a@b@c|^valid=no\$|valid|-
+F
+# its value in the object is a word of the line
+says_same() { # KEY LINE-FILE JSON-FILE
+	/usr/bin/python3 - "$1" "$2" "$3" <<'P'
+import json, sys
+key, line, objects = sys.argv[1], open(sys.argv[2]).read(), open(sys.argv[3]).read()
+objects = [json.loads(l) for l in objects.splitlines()]
+v = objects[0][key]
+if isinstance(v, bool):
+    v = "yes" if v else "no"
+print("same" if "%s=%s" % (key, v) in line else (v, line))
+P
+}
+while IFS='|' read -r form line key dead; do
+	form=$(printf '%b' "$(printf '%s' "$form" | sed 's/\\\([0-9]\)/\\0\1/g')")
+	# shellcheck disable=SC2086
+	q $form >"$T/line" 2>&1 </dev/null
+	like "$form" "$(cat "$T/line")" "$line"
+	is "  one line" "$(wc -l <"$T/line")" 1
+	q $form --json >"$T/json" 2>&1 </dev/null
+	is "  as JSON" "$(says_same "$key" "$T/line" "$T/json" 2>&1)" same
+	[ "$dead" = - ] && continue
+	start=$(date +%s)
+	like "  no resolver" "$(as quire $form --resolver 127.0.0.1:1 \
+	    --dns-timeout 300ms 2>&1 </dev/null)" "$dead"
+	ok "  in time" [ $(($(date +%s) - start)) -le 3 ]
+done <"$T/forms"
+# those that print a file, not a line
+like "dkim keygen" "$(as quire dkim keygen ed25519)" '^-----BEGIN PRIVATE KEY'
+like "dkim txt" "$(as quire dkim txt "$T/ed25519.pem")" '^v=DKIM1; h=sha256; k=ed25519; p='
+like "dkim sign --time" "$(as quire dkim sign --key "$T/rsa.pem" --domain example.test \
+    --selector rsa --time 1700000000 "$T/m.eml" | tr -d '\r\n')" '^DKIM-Signature: .*t=1700000000'
+{ printf 'Authentication-Results: mx.example.test; arc=none\r\n'
+cat "$T/m.eml"; } >"$T/hop.eml"
+as quire arc seal --key "$T/rsa.pem" --authserv mx.example.test --selector rsa \
+    --domain example.test --headers From:To:Subject --time 1700000000 \
+    "$T/hop.eml" >"$T/seal" 2>&1
+is "arc seal: three fields" "$(grep -oE '^ARC-[A-Za-z-]+:' "$T/seal" | sort | tr '\n' ' ')" \
+    "ARC-Authentication-Results: ARC-Message-Signature: ARC-Seal: "
+like "arc seal: of these headers, at that time" "$(tr -d '\r\n\t ' <"$T/seal")" \
+    't=1700000000;.*h=From:To:Subject;'
+is "quire explain as JSON" "$(q explain "$T/one.eml" --ip 192.0.2.25 --helo h.example.test \
+    --from a@example.test --rcpt b@c.test --json | /usr/bin/python3 -c \
+    'import json,sys; print(json.load(sys.stdin)[-1]["step"])' 2>&1)" decision
+is "an option that is none of this command" "$(as quire dkim verify --authserv x "$T/m.eml" >/dev/null 2>&1; echo $?)" 64
 done_testing
