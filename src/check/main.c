@@ -3,7 +3,7 @@
  *
  * Processes of its own (pool.h) answer smtpd's questions; the resolver has the
  * cache. It reads no message itself. Beyond POOL_MAX questions under way others
- * wait in the channel.
+ * wait in the channel until one of these is answered or gives way.
  *
  * resolv.conf and the public suffix list can only be read before
  * confinement, so after a reload of the configuration it ends, when its
@@ -97,7 +97,7 @@ serve_front(struct check *k)
 	int fd = daemon_peer_fd(&k->d, PROG_SMTPD, 0);
 	struct ipc_msg m;
 
-	while (fd != -1 && k->pool.n_busy < POOL_MAX)
+	while (fd != -1 && pool_has_room(&k->pool))
 		switch (
 		    ipc_recv(fd, &m, k->recv_buf, sizeof(k->recv_buf), false)) {
 		case IPC_AGAIN:
@@ -151,7 +151,7 @@ run(struct check *k)
 	static struct pollfd p[3 + POOL_MAX];
 
 	for (;;) {
-		bool reads = k->pool.n_busy < POOL_MAX && !k->is_ending;
+		bool reads = pool_has_room(&k->pool) && !k->is_ending;
 		int wait = pool_expire(&k->pool);
 		unsigned n;
 

@@ -14,9 +14,6 @@
 #include "system/ipc/ipc.h"
 #include "system/log/log.h"
 
-#define N_CHILDREN \
-	(sizeof(((struct pool *)0)->children) / sizeof(struct pool_child))
-
 void
 pool_init(struct pool *p, const struct check_setup *setup,
     const struct confine_filter *narrow)
@@ -47,12 +44,19 @@ take_chan(struct ipc_msg *m, int *chan)
 }
 
 static void
+unwanted(void)
+{
+	_exit(0);
+}
+
+static void
 serve(const struct check_setup *setup, int link)
 {
 	static char buf[IPC_MAX];
 	struct ipc_msg m;
 	int chan;
 
+	dns_watch(setup->mailauth.dns, link, unwanted);
 	while (ipc_recv(link, &m, buf, sizeof(buf), true) == IPC_OK) {
 		if (!take_chan(&m, &chan))
 			_exit(71);
@@ -103,9 +107,9 @@ new_child(struct pool *p)
 	struct pool_child *c = p->children;
 	int link[2];
 
-	while (c < p->children + N_CHILDREN && c->pid != 0)
+	while (c < p->children + POOL_CHILDREN && c->pid != 0)
 		c++;
-	if (c == p->children + N_CHILDREN || ipc_pair(link) == -1)
+	if (c == p->children + POOL_CHILDREN || ipc_pair(link) == -1)
 		return NULL;
 	*c = (struct pool_child){ .link = link[0], .chan = -1 };
 	c->pid = fork();
@@ -127,20 +131,22 @@ idle_child(struct pool *p)
 {
 	struct pool_child *c, *found = NULL;
 
-	for (c = p->children; c < p->children + N_CHILDREN; c++)
+	for (c = p->children; c < p->children + POOL_CHILDREN; c++)
 		if (c->pid != 0 && !c->is_busy && c->link != -1 &&
 		    (found == NULL || c->idle_ms > found->idle_ms))
 			found = c;
 	return found != NULL ? found : new_child(p);
 }
 
-/* It ends when it reads that nobody asks any more. */
+/* It ends when it sees that nobody asks any more, also while it waits for a
+ * name server. */
 static void
 let_go(struct pool *p, struct pool_child *c)
 {
 	close(c->link);
 	c->link = -1;
 	p->n_idle--;
+	p->n_leaving++;
 }
 
 static void
@@ -175,6 +181,21 @@ hand_over(struct pool_child *c, int chan, const struct ipc_msg *m)
 
 /* ---- questions ---- */
 
+/* A place for somebody else; the one who had it is answered for. */
+static void
+yield(struct pool *p)
+{
+	struct pool_child *c = pool_victim(p, date_mono_ms());
+
+	if (c == NULL)
+		return;
+	LOG_WARN("check.busy", F_CSTR("text", "the oldest gives way"),
+	    F_INT("worker", c->pid), F_INT("children", p->n_busy));
+	check_refuse(c->chan, c->id);
+	end_question(p, c);
+	let_go(p, c);
+}
+
 static bool
 start(struct pool *p, int chan, const struct ipc_msg *m,
     const struct limit_addr *remote)
@@ -182,8 +203,11 @@ start(struct pool *p, int chan, const struct ipc_msg *m,
 	struct pool_child *c;
 	unsigned tries;
 
-	if (p->n_busy >= POOL_MAX ||
-	    !limit_would(p->clients, remote, p->max_client, 0))
+	if (!limit_would(p->clients, remote, p->max_client, 0))
+		return false;
+	if (p->n_busy >= POOL_MAX && p->n_leaving < POOL_LEAVING)
+		yield(p);
+	if (p->n_busy >= POOL_MAX)
 		return false;
 	/* one that waits may have died: it is not noticed before this */
 	for (tries = 0; tries <= POOL_IDLE_MAX; tries++) {
@@ -192,6 +216,7 @@ start(struct pool *p, int chan, const struct ipc_msg *m,
 			return false;
 		if (hand_over(c, chan, m)) {
 			c->is_busy = true;
+			c->begun_ms = date_mono_ms();
 			c->served++;
 			c->id = m->id;
 			c->chan = dup(chan);
@@ -225,13 +250,21 @@ pool_ask(struct pool *p, int chan, const struct ipc_msg *m)
 	}
 }
 
+bool
+pool_has_room(const struct pool *p)
+{
+	return p->n_busy < POOL_MAX ||
+	       (p->n_leaving < POOL_LEAVING &&
+		   pool_yield_ms(p, date_mono_ms()) == 0);
+}
+
 unsigned
 pool_poll(const struct pool *p, struct pollfd *v, unsigned n)
 {
 	const struct pool_child *c;
 	unsigned k = 0;
 
-	for (c = p->children; c < p->children + N_CHILDREN && k < n; c++)
+	for (c = p->children; c < p->children + POOL_CHILDREN && k < n; c++)
 		if (c->pid != 0 && c->is_busy)
 			v[k++] =
 			    (struct pollfd){ .fd = c->link, .events = POLLIN };
@@ -248,11 +281,11 @@ pool_done(struct pool *p, const struct pollfd *v, unsigned n)
 	for (i = 0; i < n; i++) {
 		if (v[i].revents == 0)
 			continue;
-		for (c = p->children; c < p->children + N_CHILDREN; c++)
+		for (c = p->children; c < p->children + POOL_CHILDREN; c++)
 			if (c->pid != 0 && c->is_busy && c->link == v[i].fd)
 				break;
 		/* one that died is told by SIGCHLD, with the reason */
-		if (c == p->children + N_CHILDREN ||
+		if (c == p->children + POOL_CHILDREN ||
 		    recv(c->link, &byte, 1, MSG_DONTWAIT) != 1)
 			continue;
 		end_question(p, c);
@@ -274,6 +307,7 @@ died(struct pool *p, struct pool_child *c, int status)
 	}
 	if (c->link != -1)
 		let_go(p, c);
+	p->n_leaving--;
 	c->pid = 0;
 }
 
@@ -285,7 +319,7 @@ pool_reap(struct pool *p)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (c = p->children; c < p->children + N_CHILDREN; c++)
+		for (c = p->children; c < p->children + POOL_CHILDREN; c++)
 			if (c->pid == pid)
 				died(p, c, status);
 }
@@ -296,7 +330,9 @@ pool_expire(struct pool *p)
 	int64_t now = date_mono_ms(), left, next = -1;
 	struct pool_child *c;
 
-	for (c = p->children; c < p->children + N_CHILDREN; c++) {
+	if (p->n_busy >= POOL_MAX && pool_yield_ms(p, now) > 0)
+		next = pool_yield_ms(p, now);
+	for (c = p->children; c < p->children + POOL_CHILDREN; c++) {
 		if (c->pid == 0 || c->is_busy || c->link == -1)
 			continue;
 		left = c->idle_ms + POOL_IDLE_S * 1000 - now;

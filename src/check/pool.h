@@ -7,7 +7,8 @@
  * answered for with 451, so is whoever has too many questions under way: who
  * brings mail keeps it. An address, its neighbourhood and its network have
  * their share at most, since who waits for a name server of his own keeps
- * places that others need.
+ * places that others need; and when all places are taken a question that has
+ * been under way for POOL_FAIR_MS gives way with 451 (yield.c).
  */
 #ifndef CHECK_POOL_H
 #define CHECK_POOL_H
@@ -24,14 +25,19 @@
 #define POOL_IDLE_MAX  8   /* processes that wait for another */
 #define POOL_IDLE_S    10  /* so long */
 #define POOL_QUESTIONS 200 /* then a fresh one */
+#define POOL_FAIR_MS   3000
+#define POOL_LEAVING   64 /* told to end */
+#define POOL_CHILDREN  (POOL_MAX + POOL_IDLE_MAX + POOL_LEAVING)
 
 struct pool_child {
 	pid_t pid; /* 0: free */
-	int link;  /* to it: questions; from it: that it is done */
+	/* to it: questions; from it: that it is done; -1: told to end */
+	int link;
 	bool is_busy;
 	unsigned served;
 	int64_t idle_ms; /* since then */
-	/* what it is busy with */
+	/* what it is busy with, since then */
+	int64_t begun_ms;
 	uint32_t id;
 	int chan;
 	struct limit_addr remote;
@@ -40,8 +46,8 @@ struct pool_child {
 struct pool {
 	const struct check_setup *setup;
 	const struct confine_filter *narrow; /* of a child */
-	struct pool_child children[POOL_MAX + POOL_IDLE_MAX];
-	unsigned n_busy, n_idle;
+	struct pool_child children[POOL_CHILDREN];
+	unsigned n_busy, n_idle, n_leaving;
 	struct limit *clients; /* whose questions are under way */
 	uint64_t max_client[LIMIT_CLASSES];
 };
@@ -50,13 +56,21 @@ void pool_init(
     struct pool *, const struct check_setup *, const struct confine_filter *);
 /* A question with its descriptors; answered on chan, by a child or here. */
 void pool_ask(struct pool *, int chan, const struct ipc_msg *);
+/* Is there a place, or one that can be given up? */
+bool pool_has_room(const struct pool *);
 /* Descriptors to wait for, at most n; how many there are. */
 unsigned pool_poll(const struct pool *, struct pollfd *, unsigned n);
 /* Those pool_poll() gave, after poll(): who is done. */
 void pool_done(struct pool *, const struct pollfd *, unsigned n);
 /* After SIGCHLD: answer for those who could not. */
 void pool_reap(struct pool *);
-/* Let those go that waited for long; milliseconds until the next, or -1. */
+/* Let those go that waited for long; milliseconds until there is something to
+ * do again, or -1. */
 int pool_expire(struct pool *);
+
+/* yield.c: whose question gives way; NULL: nobody had his time yet */
+struct pool_child *pool_victim(struct pool *, int64_t now_ms);
+/* Milliseconds until somebody has. */
+int pool_yield_ms(const struct pool *, int64_t now_ms);
 
 #endif

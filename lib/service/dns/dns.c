@@ -125,6 +125,7 @@ dns_new(struct dns **out, const struct dns_opts *o, struct err *e)
 		return err_set(e, ERR_TEMP, "c-ares: %s", ares_strerror(rc));
 	d = xcalloc(1, sizeof(*d));
 	d->hooks = o->hooks;
+	d->watched = -1;
 	d->timeout_ms =
 	    o->timeout_ms == 0 ? TRIES * DNS_TIMEOUT_MS : o->timeout_ms;
 	if (open_channel(d, o, e) == -1) {
@@ -309,7 +310,7 @@ static void
 turn(struct dns *d, int64_t deadline)
 {
 	ares_socket_t socks[ARES_GETSOCK_MAXNUM];
-	struct pollfd p[ARES_GETSOCK_MAXNUM];
+	struct pollfd p[ARES_GETSOCK_MAXNUM + 1];
 	int bits = ares_getsock(d->channel, socks, ARES_GETSOCK_MAXNUM), i;
 	struct timeval max, tv, *left;
 	int64_t now = date_mono_ms(), ms = deadline > now ? deadline - now : 0;
@@ -330,8 +331,14 @@ turn(struct dns *d, int64_t deadline)
 			p[n++] =
 			    (struct pollfd){ .fd = socks[i], .events = events };
 	}
-	(void)poll(
-	    p, n, (int)(left->tv_sec * 1000 + (left->tv_usec + 999) / 1000));
+	/* hanging up is told whatever is asked for; -1 is passed over */
+	p[n] = (struct pollfd){ .fd = d->watched };
+	(void)poll(p, n + 1,
+	    (int)(left->tv_sec * 1000 + (left->tv_usec + 999) / 1000));
+	if (d->watched != -1 && (p[n].revents & (POLLHUP | POLLERR)) != 0) {
+		d->watched = -1;
+		d->gone();
+	}
 	/* sockets close and open while we go through them: c-ares checks */
 	for (i = 0; i < (int)n; i++)
 		ares_process_fd(d->channel,
@@ -350,6 +357,13 @@ dns_wait(struct dns *d, int64_t deadline)
 	while (d->n_under_way > 0 && d->n_under_way == before &&
 	       date_mono_ms() < deadline)
 		turn(d, deadline);
+}
+
+void
+dns_watch(struct dns *d, int fd, void (*gone)(void))
+{
+	d->watched = fd;
+	d->gone = gone;
 }
 
 void

@@ -62,6 +62,9 @@ void dns_send(struct dns *, struct arena *, const struct dns_question *,
 /* Until at least one more answer is there, nothing is under way, or the
  * deadline (date_mono_ms()) has come. */
 void dns_wait(struct dns *, int64_t deadline);
+/* While it waits, gone() is called when the other end of fd closes: for who
+ * asks for somebody else. It may end the process. */
+void dns_watch(struct dns *, int fd, void (*gone)(void));
 /* What is under way is DNS_TEMPFAIL. */
 void dns_cancel(struct dns *);
 

@@ -19,6 +19,8 @@ struct dns {
 	unsigned timeout_ms;
 	bool is_trusted;
 	const struct hooks *hooks;
+	int watched; /* -1: none */
+	void (*gone)(void);
 	size_t n_under_way;	/* questions without an answer */
 	struct dns_slot *slots; /* DNS_CACHE_SIZE, made at the first use */
 };

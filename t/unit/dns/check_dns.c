@@ -336,6 +336,45 @@ START_TEST(chain)
 }
 END_TEST
 
+static unsigned n_gone;
+
+static void
+gone(void)
+{
+	n_gone++;
+}
+
+/* Who asks for somebody else learns at once that he has gone, and once. */
+START_TEST(watched)
+{
+	struct dns_question q = { DNS_A, STR("nothing.example") };
+	struct dns *d = client(false, 1500);
+	int64_t begun = date_mono_ms(), seen;
+	struct dns_answer *out;
+	struct arena a;
+	int pair[2];
+
+	arena_init(&a, DNSMSG_ARENA_MAX);
+	ck_assert(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	dns_watch(d, pair[1], gone);
+	dns_send(d, &a, &q, &out);
+	dns_wait(d, begun + 200);
+	ck_assert_uint_eq(n_gone, 0);
+	close(pair[0]);
+	seen = date_mono_ms();
+	while (n_gone == 0 && date_mono_ms() < begun + 1000)
+		dns_wait(d, date_mono_ms() + 50);
+	ck_assert_uint_eq(n_gone, 1);
+	ck_assert(date_mono_ms() - seen < 200);
+	dns_wait(d, date_mono_ms() + 100);
+	ck_assert_uint_eq(n_gone, 1);
+	dns_cancel(d);
+	close(pair[1]);
+	arena_release(&a);
+	dns_free(&d);
+}
+END_TEST
+
 /* Many go out together: the silent ones cost one deadline, not one each. */
 START_TEST(together)
 {
@@ -372,6 +411,7 @@ main(void)
 	    t, answers, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_loop_test(
 	    t, chain, 0, (int)(sizeof(chains) / sizeof(chains[0])));
+	tcase_add_test(t, watched);
 	tcase_add_test(t, cached);
 	tcase_add_test(t, together);
 	tcase_add_test(t, one_by_one);
