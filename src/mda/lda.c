@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +17,15 @@
 #include "system/fs/fs.h"
 
 static const char usage[] =
-    "usage: quire-mda [-f sender] [-m mailbox] -d user < message\n"
-    "       quire-mda [-f sender] [-m mailbox] -M maildir < message\n"
+    "usage: quire-mda [-f sender] [-m mailbox] [--index-root dir] [--coexist]\n"
+    "           -d user | -M maildir < message\n"
     "Delivers one message from standard input. Exit status: 0 filed, 75 try\n"
     "again later, 64 wrong usage, 67 no such user.\n";
 
 struct lda {
 	const char *user, *maildir, *sender, *mailbox;
+	const char *index; /* root, of LAYOUT=fs; else NULL */
+	bool coexist;	   /* Dovecot serves it at the same time */
 };
 
 /* Every failure is temporary for the MTA but those that never change. */
@@ -74,11 +77,14 @@ write_all(struct incoming *in, const struct lda *o, struct err *e)
 }
 
 static int
-deliver(const struct lda *o, int dir)
+deliver(const struct lda *o, int dir, int index)
 {
 	const struct incoming_opts in_opts = { .is_new = true };
 	char host[256] = "localhost";
-	struct account_opts opts = { .hostname = host };
+	struct account_opts opts = { .hostname = host,
+		.is_fs = index != -1,
+		.indexfd = index,
+		.coexist = o->coexist };
 	struct account *a = NULL;
 	struct mailbox *m = NULL;
 	struct incoming *in = NULL;
@@ -110,37 +116,63 @@ deliver(const struct lda *o, int dir)
 	return rc;
 }
 
+/* 0, or an exit status. */
+static int
+become(const char *user, char **maildir)
+{
+	const struct passwd *pw;
+
+	errno = 0;
+	pw = getpwnam(user);
+	if (pw == NULL) {
+		fprintf(stderr, "quire-mda: no user '%s'\n", user);
+		return errno == 0 || errno == ENOENT ? EX_NOUSER : EX_TEMPFAIL;
+	}
+	*maildir = xasprintf("%s/Maildir", pw->pw_dir);
+	if (geteuid() == 0 &&
+	    (initgroups(pw->pw_name, pw->pw_gid) == -1 ||
+		setgid(pw->pw_gid) == -1 || setuid(pw->pw_uid) == -1)) {
+		fprintf(stderr, "quire-mda: become %s: %s\n", user,
+		    strerror(errno));
+		return EX_TEMPFAIL;
+	}
+	return 0;
+}
+
+/* A directory, made if need be; -1 after saying why. */
+static int
+open_made(const char *path)
+{
+	struct err e = { 0 };
+	int fd = -1;
+
+	if (fs_mkdir_p(path, 0700, &e) == -1)
+		fprintf(stderr, "quire-mda: %s\n", e.text);
+	else if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		fprintf(stderr, "quire-mda: %s: %s\n", path, strerror(errno));
+	return fd;
+}
+
 static int
 run(struct lda *o)
 {
 	char *made = NULL;
-	const struct passwd *pw;
-	struct err e;
-	int dir, rc;
+	int dir = -1, index = -1, rc = 0;
 
 	if (o->maildir == NULL) {
-		errno = 0;
-		pw = getpwnam(o->user);
-		if (pw == NULL) {
-			fprintf(stderr, "quire-mda: no user '%s'\n", o->user);
-			return errno == 0 || errno == ENOENT ? EX_NOUSER :
-							       EX_TEMPFAIL;
-		}
-		o->maildir = made = xasprintf("%s/Maildir", pw->pw_dir);
-		if (geteuid() == 0 &&
-		    (setgid(pw->pw_gid) == -1 || setuid(pw->pw_uid) == -1))
-			return EX_TEMPFAIL;
+		rc = become(o->user, &made);
+		o->maildir = made;
 	}
-	if (fs_mkdir_p(o->maildir, 0700, &e) == -1 ||
-	    (dir = open(o->maildir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) ==
-		-1) {
-		fprintf(
-		    stderr, "quire-mda: %s: %s\n", o->maildir, strerror(errno));
-		free(made);
-		return EX_TEMPFAIL;
-	}
-	rc = deliver(o, dir);
-	close(dir);
+	if (rc == 0 &&
+	    ((dir = open_made(o->maildir)) == -1 ||
+		(o->index != NULL && (index = open_made(o->index)) == -1)))
+		rc = EX_TEMPFAIL;
+	if (rc == 0)
+		rc = deliver(o, dir, index);
+	if (dir != -1)
+		close(dir);
+	if (index != -1)
+		close(index);
 	free(made);
 	return rc;
 }
@@ -148,10 +180,15 @@ run(struct lda *o)
 int
 lda_main(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "index-root", required_argument, NULL, 'i' },
+		{ "coexist", no_argument, NULL, 'c' },
+		{ 0 },
+	};
 	struct lda o = { .mailbox = "INBOX" };
 	int c;
 
-	while ((c = getopt(argc, argv, "d:f:m:M:")) != -1)
+	while ((c = getopt_long(argc, argv, "d:f:m:M:", options, NULL)) != -1)
 		switch (c) {
 		case 'd':
 			o.user = optarg;
@@ -164,6 +201,12 @@ lda_main(int argc, char **argv)
 			break;
 		case 'M':
 			o.maildir = optarg;
+			break;
+		case 'i':
+			o.index = optarg;
+			break;
+		case 'c':
+			o.coexist = true;
 			break;
 		default:
 			fputs(usage, stderr);

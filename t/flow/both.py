@@ -19,6 +19,7 @@ import time
 
 DIR, DOVE, IMAP, SMTP = sys.argv[1], *map(int, sys.argv[2:5])
 SECONDS = float(sys.argv[5])
+MDA = os.environ["MDA"].split()
 SEED = int(os.environ.get("SEED", time.time()))
 BOXES = ("INBOX", "Archive")
 LETTERS = [r"\Seen", r"\Answered", r"\Flagged", r"\Draft"]
@@ -199,6 +200,20 @@ def smtp(seed):
     s.quit()
 
 
+def mda(seed):
+    """quire-mda as another MTA runs it."""
+    rnd = random.Random(seed)
+    while not stop.is_set():
+        i = new_id("mda")
+        p = subprocess.run(MDA, input=text_of(i).encode(), stderr=subprocess.PIPE)
+        if p.returncode != 0:
+            problem("quire-mda", p.returncode, p.stderr)
+        with lock:
+            accepted.add(i)
+        count("mda")
+        time.sleep(rnd.random() * 0.5)
+
+
 def guarded(f, *args):
     def run():
         try:
@@ -227,7 +242,7 @@ c.m.logout()
 print("# seed", SEED, flush=True)
 threads = [guarded(session, "dove%d" % n, SEED + n) for n in range(2)]
 threads += [guarded(session, "quire%d" % n, SEED + 10 + n) for n in range(2)]
-threads += [guarded(lda, SEED + 20), guarded(smtp, SEED + 21)]
+threads += [guarded(lda, SEED + 20), guarded(smtp, SEED + 21), guarded(mda, SEED + 22)]
 for t in threads:
     t.start()
 time.sleep(SECONDS)
