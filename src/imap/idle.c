@@ -41,6 +41,10 @@ timeout_of(const struct session *s, const struct wait *w)
 	due = s->mbox == NULL ? -1 : mailbox_due_ms(s->mbox);
 	if (due != -1 && now + due < until)
 		until = now + due + 1;
+	/* looking exports too */
+	due = s->mbox == NULL ? -1 : mailbox_export_due_ms(s->mbox);
+	if (due != -1 && now + due < until)
+		until = now + due + 1;
 	return until <= now ? 0 : (int)(until - now);
 }
 

@@ -103,6 +103,27 @@ session_shrink(struct session *s)
 	malloc_trim(0);
 }
 
+/* What it has filed is exported though it says nothing more. As
+ * session_read(). */
+static int
+read_exporting(struct session *s, int timeout_ms)
+{
+	int64_t until = date_mono_ms() + timeout_ms, left;
+	int due, n;
+
+	for (;;) {
+		left = until - date_mono_ms();
+		if (left < 0)
+			left = 0;
+		due = s->mbox == NULL ? -1 : mailbox_export_due_ms(s->mbox);
+		if (due == -1 || due >= left)
+			return session_read(s, (int)left);
+		if ((n = session_read(s, due)) != 0)
+			return n;
+		mailbox_export(s->mbox);
+	}
+}
+
 /* Wait for the client; one that stays silent for a while gets a smaller
  * session. As session_read(). */
 static int
@@ -112,12 +133,12 @@ read_patiently(struct session *s)
 
 	if (first > SHRINK_MS && imap_reader_is_idle(s->reader)) {
 		first = SHRINK_MS;
-		if ((n = session_read(s, first)) != 0)
+		if ((n = read_exporting(s, first)) != 0)
 			return n;
 		session_shrink(s);
 		first = s->limits->idle_ms - SHRINK_MS;
 	}
-	return session_read(s, first);
+	return read_exporting(s, first);
 }
 
 enum imap_event_kind

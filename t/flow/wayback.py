@@ -3,14 +3,17 @@
 
 usage: wayback.py change PORT USER
        wayback.py later PORT USER
+       wayback.py silent PORT USER MAILDIR    is it exported though nobody asks
        wayback.py subs PORT USER
        wayback.py state PORT USER FILE BOX    remember it, as a QRESYNC client
        wayback.py resync PORT USER FILE BOX   come back with that
 """
 import imaplib
 import json
+import os
 import re
 import sys
+import time
 
 imaplib.Commands.update({"ENABLE": ("AUTH",), "MOVE": ("SELECTED",)})
 what, port, user = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -100,6 +103,36 @@ elif what == "later":
     must(M.select("Leer"))
     for i in range(30):
         must(M.store("1", "+FLAGS", "(kw%d)" % i))
+elif what == "silent":
+    def in_list(name):
+        """Seconds until dovecot-uidlist has that file; None: not in 8."""
+        for i in range(80):
+            if name in open(sys.argv[4] + "/dovecot-uidlist").read():
+                return i / 10
+            time.sleep(0.1)
+        return None
+
+    def deliver(name):
+        with open(sys.argv[4] + "/tmp/" + name, "w") as f:
+            f.write("Subject: by others\n\nbody\n")
+        os.rename(sys.argv[4] + "/tmp/" + name, sys.argv[4] + "/new/" + name)
+
+    # the first is exported at once or soon, the second must wait for its time
+    must(M.select("INBOX"))
+    deliver("1700000001.silent1.h")
+    must(M.noop())
+    deliver("1700000002.silent2.h")
+    must(M.noop())
+    print("silent", in_list("silent1") is not None and in_list("silent2") is not None)
+    M.send(b"i IDLE\r\n")
+    M.readline()
+    deliver("1700000003.silent3.h")
+    time.sleep(0.5)
+    deliver("1700000004.silent4.h")
+    print("idle", in_list("silent3") is not None and in_list("silent4") is not None)
+    M.send(b"DONE\r\n")
+    while not M.readline().startswith(b"i OK"):
+        pass
 elif what == "subs":
     names = [re.search(rb'" "?([^"]+)"?$', line).group(1) for line in must(M.lsub())]
     print(b"\n".join(sorted(names)).decode())

@@ -27,6 +27,9 @@ dovecot_stop
 # ---- Quire
 flow_start --maildir "$T/Maildir" || { fail "server starts"; done_testing; exit 0; }
 ok "the tree is used" quire_client change
+is "what a silent session took in is exported" \
+    "$(quire_client silent "$T/Maildir")" "silent True
+idle True"
 ok "a client learns it from Quire" quire_client state "$T/b.json" INBOX
 is "the first client comes along" "$(quire_client resync "$T/a.json" INBOX |
     grep -E 'ghosts|wrong')" "ghosts none

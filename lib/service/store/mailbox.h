@@ -88,6 +88,8 @@ bool mailbox_is_readonly(const struct mailbox *);
  * was not done just now. Closing does it too, and mailbox_sync().
  */
 void mailbox_export(struct mailbox *);
+/* ms until somebody who waits should call it, 0..5000; -1: nothing to do. */
+int mailbox_export_due_ms(struct mailbox *);
 
 /* ---- keywords ---- */
 unsigned mailbox_keywords(struct mailbox *); /* how many are defined */

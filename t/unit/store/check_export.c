@@ -113,6 +113,40 @@ START_TEST(appended)
 }
 END_TEST
 
+/* In a session that goes on: at most every 5 s, and by then surely if it asks
+ * when it is due. */
+START_TEST(due_in_a_session)
+{
+	struct account *a;
+	struct mailbox *m;
+
+	t_sh(ADOPTED);
+	open_close();
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	t_sync(m, NULL);
+	ck_assert_int_eq(mailbox_export_due_ms(m), -1);
+	ck_assert_uint_eq(t_add(m, hello, 0), 20);
+	ck_assert_int_gt(mailbox_export_due_ms(m), 0);
+	ck_assert_int_le(mailbox_export_due_ms(m), 5000);
+	mailbox_export(m);
+	has("dovecot-uidlist", "\n20 :", false);
+	m->export_ms -= 5000;
+	ck_assert_int_eq(mailbox_export_due_ms(m), 0);
+	/* who cannot have the lock is not asked again at once */
+	t_sh("echo 1:elsewhere >dovecot-uidlist.lock");
+	mailbox_export(m);
+	ck_assert_int_gt(mailbox_export_due_ms(m), 4000);
+	t_sh("rm dovecot-uidlist.lock");
+	m->export_ms -= 5000;
+	mailbox_export(m);
+	has("dovecot-uidlist", "\n20 :", true);
+	ck_assert_int_eq(mailbox_export_due_ms(m), -1);
+	mailbox_close(&m);
+	account_close(&a);
+}
+END_TEST
+
 /* Another server wrote it: ours is put in its place, with what is theirs. */
 START_TEST(foreign_change)
 {
@@ -564,6 +598,7 @@ main(void)
 	tcase_add_checked_fixture(t, t_setup, t_teardown);
 	tcase_add_test(t, kept_verbatim);
 	tcase_add_test(t, appended);
+	tcase_add_test(t, due_in_a_session);
 	tcase_add_test(t, foreign_change);
 	tcase_add_test(t, renamed_base);
 	tcase_add_test(t, compacted);

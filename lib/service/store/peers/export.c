@@ -439,6 +439,17 @@ is_time(const struct mailbox *m)
 	       date_mono_ms() - m->export_ms >= EXPORT_MS;
 }
 
+int
+mailbox_export_due_ms(struct mailbox *m)
+{
+	int64_t left = m->export_ms + EXPORT_MS - date_mono_ms();
+
+	if (m->j.readonly || m->is_dead || m->v.is_gone ||
+	    !m->account->exports || m->export_next == m->v.c.uidnext)
+		return -1;
+	return left < 0 ? 0 : left > EXPORT_MS ? EXPORT_MS : (int)left;
+}
+
 /* While the other server runs, who has the lock takes its lines in first. */
 static int
 export_beside(struct mailbox *m, unsigned how, struct err *e)
