@@ -84,8 +84,8 @@ add_command(struct going_back *g, const struct export_box *box)
 	}
 	put_number(b, "--min-highest-modseq", box->highestmodseq);
 	if (g->new_uidvalidity && box->expunged > 0)
-		put_number(
-		    b, "--uid-validity", store_new_uidvalidity(g->account));
+		put_number(b, "--uid-validity",
+		    store_new_uidvalidity(g->account, box->name));
 	put_mailbox(b, box->name, g->separator);
 	buf_putc(b, '\0');
 	g->ncommands++;

@@ -155,5 +155,9 @@ cmd_rebuild(struct quire *q, int argc, char **argv)
 	rc = quire_maildirs(q, &p);
 	if (r.json)
 		puts("]}");
+	else if (r.opts.new_uidvalidity && r.n > 0)
+		puts("# clients load these mailboxes again. Dovecot goes on "
+		     "with the new numbers where there\n# was a "
+		     "dovecot-uidlist; Courier would number anew once more.");
 	return rc;
 }

@@ -32,7 +32,7 @@ struct export_box { /* a mailbox that was written; borrowed */
 /* sync: durable when it returns. */
 int store_export(struct account *, bool sync,
     void (*done)(void *, const struct export_box *), void *arg, struct err *);
-/* One that no mailbox of this account has had. */
-uint32_t store_new_uidvalidity(struct account *);
+/* One for this mailbox that none of the account has had or will get. */
+uint32_t store_new_uidvalidity(struct account *, struct str name);
 
 #endif

@@ -819,6 +819,9 @@ int account_append(struct account *, bool sync, struct err *);
 int account_recover(struct account *, struct err *);
 int account_scan(struct account *, struct err *);
 uint32_t account_next_uidvalidity(struct account *);
+/* One for a mailbox that is numbered anew, which no other will get. */
+int account_reserve_uidvalidity(struct account *, const uint8_t id[16],
+    uint32_t above, uint32_t *out, struct err *);
 /* Directory of a mailbox below the root; of INBOX it is "." */
 bool
 account_dir(const struct account *, struct str name, char out[NAME_LEN + 1]);

@@ -240,6 +240,39 @@ START_TEST(numbered_anew)
 }
 END_TEST
 
+static uint32_t seen_uidvalidity[16];
+static unsigned nseen;
+
+static void
+each_box(void *arg, const struct rebuild_box *b)
+{
+	(void)arg;
+	seen_uidvalidity[nseen++] = b->uidvalidity;
+}
+
+/* All at once, within one second: no two get one UIDVALIDITY, and none gets
+ * one that there was. */
+START_TEST(all_numbered_anew)
+{
+	struct account_opts opts = { .hostname = "mx.example" };
+	struct rebuild_opts o = { .new_uidvalidity = true };
+	struct err e = { 0 };
+	unsigned i, k;
+
+	fill(true);
+	for (i = 0; i < 2; i++)
+		if (store_rebuild(t_rootfd, &opts, &o, each_box, NULL, &e) ==
+		    -1)
+			ck_abort_msg("%s", e.text);
+	ck_assert_uint_ge(nseen, 4);
+	for (i = 0; i < nseen; i++)
+		for (k = 0; k < i; k++)
+			ck_assert_uint_ne(
+			    seen_uidvalidity[i], seen_uidvalidity[k]);
+	t_verify();
+}
+END_TEST
+
 /* Journals that cannot be read, with a list and without. */
 START_TEST(damaged)
 {
@@ -340,6 +373,7 @@ main(void)
 	tcase_add_test(t, removed_under_sessions);
 	tcase_add_loop_test(t, rebuilt, 0, 2);
 	tcase_add_test(t, numbered_anew);
+	tcase_add_test(t, all_numbered_anew);
 	tcase_add_loop_test(t, damaged, 0, 2);
 	tcase_add_test(t, no_such_mailbox);
 	tcase_add_test(t, stopped);

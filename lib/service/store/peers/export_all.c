@@ -142,7 +142,14 @@ store_export(struct account *a, bool sync,
 }
 
 uint32_t
-store_new_uidvalidity(struct account *a)
+store_new_uidvalidity(struct account *a, struct str name)
 {
-	return account_next_uidvalidity(a);
+	const struct mailbox_info *box = account_find(a, name);
+	uint32_t n;
+
+	/* a disk that refuses: then it is only not remembered */
+	return box == NULL || account_reserve_uidvalidity(
+				  a, box->mailboxid, 0, &n, NULL) == -1 ?
+		   account_next_uidvalidity(a) :
+		   n;
 }

@@ -197,7 +197,7 @@ replace_journal(
 }
 
 static int
-rebuild_locked(struct mailbox *m, const struct rebuild_opts *o,
+rebuild_locked(struct mailbox *m, bool number_anew, uint32_t uidvalidity,
     struct past *past, struct err *e)
 {
 	int rc;
@@ -205,11 +205,7 @@ rebuild_locked(struct mailbox *m, const struct rebuild_opts *o,
 	if (mailbox_lock(m, e) == -1)
 		return -1;
 	past_take(past, &m->v);
-	rc = replace_journal(m, o->new_uidvalidity,
-	    account_next_uidvalidity(m->account) > m->j.uidvalidity ?
-		account_next_uidvalidity(m->account) :
-		m->j.uidvalidity + 1,
-	    e);
+	rc = replace_journal(m, number_anew, uidvalidity, e);
 	fs_unlock(m->j.lockfd, LOCK_WRITER);
 	m->j.is_locked = false;
 	m->is_dead = true; /* this handle knows the old one */
@@ -222,14 +218,19 @@ rebuild_open(struct mailbox *m, const struct rebuild_opts *o, struct past *past,
     struct err *e)
 {
 	struct dotlock lock = { .fd = -1 };
+	uint32_t uidvalidity = 0;
 	int rc = complete(m, o->new_uidvalidity, e);
 
+	if (rc == 0 && o->new_uidvalidity)
+		rc = account_reserve_uidvalidity(m->account, m->j.mailboxid,
+		    m->j.uidvalidity, &uidvalidity, e);
 	if (rc == -1 ||
 	    (m->uidlist_held == 0 && dotlock_take(&lock, m->dirfd, UIDLIST_LOCK,
 					 DOTLOCK_MS, e) == -1))
 		return -1;
 	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == 0) {
-		rc = rebuild_locked(m, o, past, e);
+		rc =
+		    rebuild_locked(m, o->new_uidvalidity, uidvalidity, past, e);
 		fs_unlock(m->j.lockfd, LOCK_SCAN);
 	} else
 		rc = -1;

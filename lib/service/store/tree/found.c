@@ -203,6 +203,31 @@ use_of(struct str name, unsigned *taken)
 	return 0;
 }
 
+int
+account_reserve_uidvalidity(struct account *a, const uint8_t id[16],
+    uint32_t above, uint32_t *out, struct err *e)
+{
+	struct node *node, copy;
+	int rc = 0;
+
+	if (account_lock(a, e) == -1)
+		return -1;
+	*out = account_next_uidvalidity(a);
+	if (*out <= above)
+		*out = above + 1;
+	node = tree_find_id(&a->tree, id);
+	if (node != NULL) {
+		copy = *node;
+		copy.name = xstrdup(node->name);
+		copy.uidvalidity = *out;
+		op_mbox_pack(&a->ops, &copy);
+		rc = account_append(a, true, e);
+		free(copy.name);
+	}
+	account_unlock(a);
+	return rc;
+}
+
 unsigned
 found_use(const struct account *a, struct str name)
 {
