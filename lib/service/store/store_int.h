@@ -773,6 +773,8 @@ struct walked { /* directories of LAYOUT=fs, as last seen */
 
 struct stream { /* changes/stream.c: the file being written to */
 	int fd;
+	int dirfd;	  /* of its own, where the account's is gone; -1 */
+	int64_t retry_ms; /* before, none is made: it just failed */
 	uint32_t salt, records;
 	uint64_t base, end; /* end: of the file, when we last wrote */
 	dev_t dev;
@@ -834,7 +836,7 @@ void stream_note_tree(struct account *, uint64_t end);
 /* There is about to be a journal that goes on from no other. */
 void stream_note_adopted(struct account *, const uint8_t id[16]);
 void stream_note_tree_anew(struct account *);
-void stream_close(struct stream *);
+void stream_release(struct stream *);
 
 /* ---- marks.c: how far mailboxes had got, outside the mail tree ---- */
 struct mark {

@@ -445,9 +445,8 @@ START_TEST(lost)
 	static const char *const how[] = { "rm stream", ": > stream",
 		"truncate -s 32 stream", "truncate -s 96 stream",
 		"cp stream x && mv x stream", "mv stream elsewhere",
-		"dd if=/dev/urandom of=stream bs=64 count=3 conv=notrunc "
-		"2>/dev/null",
-		"printf x >> stream", "cp stream x && cat x x > stream" };
+		"head -c 256 /dev/urandom > stream", "printf x >> stream",
+		"cp stream x && cat x x > stream" };
 	struct mailbox *m;
 	char *cmd;
 
@@ -603,6 +602,55 @@ START_TEST(private_folder_lost)
 	is_told(acc, "INBOX");
 	mailbox_close(&m);
 	mailbox_close(&held);
+}
+END_TEST
+
+/* By one who does not look at the account for hours. */
+START_TEST(private_folder_lost_under_one)
+{
+	struct account *other;
+	struct mailbox *held;
+
+	first_message();
+	other = t_account();
+	held = t_mailbox(other, "INBOX");
+	ck_assert_int_eq(t_store(held, 1, 1, FLAGS_ADD, FLAG_SEEN), 0);
+	is_told(acc, "INBOX");
+	t_sh("rm -r quire/acct");
+	if (_i == 1) /* he notices before there is another */
+		ck_assert_int_eq(
+		    t_store(held, 1, 1, FLAGS_ADD, FLAG_FLAGGED), 0);
+	is_unknown(acc);
+	ck_assert_int_eq(t_store(held, 1, 1, FLAGS_REPLACE, 0), 0);
+	is_told(acc, "INBOX");
+	is_nothing(acc);
+	mailbox_close(&held);
+	account_close(&other);
+}
+END_TEST
+
+/* Nobody can make one: mail goes on, and not slowly. */
+START_TEST(lock_held)
+{
+	struct mailbox *m;
+	int64_t began;
+	int fd, i;
+
+	first_message();
+	m = t_mailbox(acc, "INBOX");
+	fd = openat(acc->acctfd, "lock", O_RDWR);
+	ck_assert_int_eq(fs_lock(fd, LOCK_STREAM, true, 0, NULL), 0);
+	t_sh("rm quire/acct/stream");
+	began = date_mono_ms();
+	for (i = 0; i < 40; i++)
+		ck_assert_int_eq(
+		    t_store(m, 1, 1, FLAGS_REPLACE, (uint16_t)(~i & 1)), 0);
+	ck_assert_int_lt(date_mono_ms() - began, 2000);
+	close(fd);
+	is_unknown(acc);
+	ck_assert_int_eq(t_store(m, 1, 1, FLAGS_ADD, FLAG_FLAGGED), 0);
+	is_told(acc, "INBOX");
+	mailbox_close(&m);
 }
 END_TEST
 
@@ -844,6 +892,8 @@ main(void)
 	tcase_add_loop_test(t, damaged, 0, 2);
 	tcase_add_test(t, another_boot);
 	tcase_add_test(t, private_folder_lost);
+	tcase_add_loop_test(t, private_folder_lost_under_one, 0, 2);
+	tcase_add_test(t, lock_held);
 	tcase_add_loop_test(t, full_disk, 0, 2);
 	tcase_add_test(t, bad_tokens);
 	tcase_add_test(t, rotation);

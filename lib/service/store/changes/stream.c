@@ -32,7 +32,8 @@
 #define CURRENT	     "stream"
 #define BEFORE	     "stream.old"
 #define TMP	     "stream.tmp"
-#define LOCK_MS	     1000
+#define LOCK_MS	     100 /* what is done under it takes microseconds */
+#define RETRY_MS     10000
 #define STREAM_TRIES 4
 
 static const char magic[8] = "QSTREAM\1";
@@ -134,12 +135,49 @@ limit(const struct stream *s)
 	return STREAM_HEAD + (uint64_t)s->records * STREAM_RECORD;
 }
 
-void
-stream_close(struct stream *s)
+static void
+forget(struct stream *s)
 {
 	if (s->fd != -1)
 		close(s->fd);
 	s->fd = -1;
+}
+
+void
+stream_release(struct stream *s)
+{
+	forget(s);
+	if (s->dirfd != -1)
+		close(s->dirfd);
+	s->dirfd = -1;
+}
+
+static int
+dir_of(const struct account *a)
+{
+	return a->stream.dirfd != -1 ? a->stream.dirfd : a->acctfd;
+}
+
+/*
+ * The private folder was removed, and somebody may have made another, with a
+ * stream that readers open. A session with a mailbox open does not look at the
+ * account for hours.
+ */
+static bool
+find_dir(struct account *a)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(dir_of(a), &st) == 0 && st.st_nlink > 0)
+		return false;
+	fd = a->layout.is_fs ? fs_open_dir(a->indexfd, "acct") :
+			       fs_open_dir(a->rootfd, "quire/acct");
+	if (fd == -1)
+		return false;
+	stream_release(&a->stream);
+	a->stream.dirfd = fd;
+	return true;
 }
 
 /* Take it if it is one to write to; it may be full. */
@@ -151,8 +189,9 @@ take(struct stream *s, int fd, struct stream_head *h)
 	if (!stream_head_read(fd, h) || fstat(fd, &st) == -1 ||
 	    (st.st_size - STREAM_HEAD) % STREAM_RECORD != 0)
 		return false;
-	stream_close(s);
+	forget(s);
 	*s = (struct stream){ .fd = fd,
+		.dirfd = s->dirfd,
 		.salt = h->salt,
 		.records = h->records,
 		.base = h->base,
@@ -165,7 +204,7 @@ take(struct stream *s, int fd, struct stream_head *h)
 static bool
 take_current(struct account *a, struct stream_head *h)
 {
-	int fd = fs_open_file(a->acctfd, CURRENT, O_RDWR | O_APPEND, 0);
+	int fd = fs_open_file(dir_of(a), CURRENT, O_RDWR | O_APPEND, 0);
 
 	if (fd == -1)
 		return false;
@@ -182,7 +221,7 @@ make(struct account *a, struct stream_head *h, struct err *e)
 	bool goes_on = h->id != 0;
 	char raw[STREAM_HEAD];
 	struct stat st;
-	int fd;
+	int fd, dir = dir_of(a);
 
 	h->base = goes_on ? h->base + h->records : 0;
 	h->records = store_stream_records;
@@ -190,19 +229,17 @@ make(struct account *a, struct stream_head *h, struct err *e)
 	fs_random(&h->salt, sizeof(h->salt));
 	while (h->id == 0)
 		fs_random(&h->id, sizeof(h->id));
-	if ((step_unlink(a->acctfd, TMP) == -1 && errno != ENOENT) ||
-	    (fd = step_creat(a->acctfd, TMP)) == -1)
+	if ((step_unlink(dir, TMP) == -1 && errno != ENOENT) ||
+	    (fd = step_creat(dir, TMP)) == -1)
 		return err_sys(e, "create stream");
 	if (fstat(fd, &st) == -1 || fcntl(fd, F_SETFL, O_APPEND) == -1)
 		goto fail;
 	h->ino = st.st_ino;
 	stream_head_pack(raw, h);
 	if (step_append(fd, str_make(raw, STREAM_HEAD)) == -1 ||
-	    (step_unlink(a->acctfd, BEFORE) == -1 && errno != ENOENT) ||
-	    (goes_on &&
-		step_link(a->acctfd, CURRENT, a->acctfd, BEFORE) == -1) ||
-	    step_replace(a->acctfd, TMP, CURRENT) == -1 ||
-	    !take(&a->stream, fd, h))
+	    (step_unlink(dir, BEFORE) == -1 && errno != ENOENT) ||
+	    (goes_on && step_link(dir, CURRENT, dir, BEFORE) == -1) ||
+	    step_replace(dir, TMP, CURRENT) == -1 || !take(&a->stream, fd, h))
 		goto fail;
 	return 0;
 fail:
@@ -234,16 +271,16 @@ void
 stream_spoil(struct account *a, const char *why)
 {
 	struct stat st;
-	int fd;
+	int fd, dir = dir_of(a);
 
-	stream_close(&a->stream);
+	forget(&a->stream);
 	if (a->acctfd == -1 ||
-	    fstatat(a->acctfd, CURRENT, &st, AT_SYMLINK_NOFOLLOW) == -1)
+	    fstatat(dir, CURRENT, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return;
 	account_log(a, 1, "store.stream", why);
-	if (step_unlink(a->acctfd, CURRENT) == 0 || errno == ENOENT)
+	if (step_unlink(dir, CURRENT) == 0 || errno == ENOENT)
 		return;
-	fd = fs_open_file(a->acctfd, CURRENT, O_RDWR, 0);
+	fd = fs_open_file(dir, CURRENT, O_RDWR, 0);
 	if (fd == -1)
 		return;
 	(void)step_truncate(fd, 0);
@@ -279,11 +316,22 @@ put(struct account *a, struct stream_record *r)
 	if (s->end < was + STREAM_RECORD || s->end % STREAM_RECORD != 0)
 		return PUT_FAILED;
 	return s->end <= limit(s) &&
-		       fstatat(a->acctfd, CURRENT, &st, AT_SYMLINK_NOFOLLOW) ==
+		       fstatat(dir_of(a), CURRENT, &st, AT_SYMLINK_NOFOLLOW) ==
 			   0 &&
 		       st.st_ino == s->ino && st.st_dev == s->dev ?
 		   PUT_DONE :
 		   PUT_ELSEWHERE;
+}
+
+/* None could be made just now, and nobody else has made one. */
+static bool
+is_off(struct account *a)
+{
+	struct stat st;
+
+	return a->stream.fd == -1 && date_mono_ms() < a->stream.retry_ms &&
+	       !find_dir(a) &&
+	       fstatat(dir_of(a), CURRENT, &st, AT_SYMLINK_NOFOLLOW) == -1;
 }
 
 static void
@@ -294,17 +342,20 @@ note(struct account *a, struct stream_record *r)
 
 	/* of an account that was never opened, or to be looked at only */
 	if (a == NULL || a->opts.readonly || a->acctfd == -1 ||
-	    a->j.lockfd == -1)
+	    a->j.lockfd == -1 || is_off(a))
 		return;
 	r->time_us = date_now_us();
 	for (tries = 0; tries < STREAM_TRIES; tries++) {
-		if (a->stream.fd == -1 && stream_open(a, &e) == -1)
+		if (a->stream.fd == -1 && stream_open(a, &e) == -1) {
+			if (find_dir(a))
+				continue;
 			break;
+		}
 		switch (put(a, r)) {
 		case PUT_DONE:
 			return;
 		case PUT_ELSEWHERE:
-			stream_close(&a->stream);
+			forget(&a->stream);
 			continue;
 		case PUT_FAILED:
 			break;
@@ -312,6 +363,7 @@ note(struct account *a, struct stream_record *r)
 		break;
 	}
 	stream_spoil(a, "a record could not be written: readers begin anew");
+	a->stream.retry_ms = date_mono_ms() + RETRY_MS;
 }
 
 void

@@ -22,6 +22,9 @@
 #include "system/fs/fs.h"
 
 #define RESERVE_SIZE (256 * 1024)
+/* Another journal may take its place between a look and the lock (compact.c);
+ * so often in a row it is none of our doing. */
+#define LOCK_TRIES 8
 
 /* an account journal counts no messages */
 static const struct counters none;
@@ -86,7 +89,7 @@ account_lock(struct account *a, struct err *e)
 {
 	int rc, tries;
 
-	for (tries = 0; tries < 3; tries++) {
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
 		uint64_t end = a->j.end;
 
 		rc = journal_lock(&a->j, tree_apply, &a->tree, e);
@@ -216,7 +219,7 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 		.layout.is_fs = opts->is_fs,
 		.indexfd = -1,
 		.acctfd = -1,
-		.stream.fd = -1 };
+		.stream = { .fd = -1, .dirfd = -1 } };
 	a->rootfd = fcntl(rootfd, F_DUPFD_CLOEXEC, 3);
 	journal_init(&a->j, JOURNAL_ACCOUNT, -1, opts->readonly);
 	tree_init(&a->tree);
@@ -276,7 +279,7 @@ account_close(struct account **ap)
 	account_export_state(a, 0, NULL); /* else by who closes it next */
 	maildirsize_write(a, NULL);
 	account_purge(a);
-	stream_close(&a->stream);
+	stream_release(&a->stream);
 	marks_close(a);
 	journal_release(&a->j);
 	tree_release(&a->tree);
