@@ -33,6 +33,40 @@ nm "$I/lib/libquire.a" 2>/dev/null | grep -q __asan_init &&
 ok "the example compiles" "$CC" -std=c11 -Wall $SAN -o "$T/bin/spf-filter" \
     "$SRCDIR/examples/spf-filter.c" $(flags --cflags --libs)
 chmod a+rx "$T/bin/spf-filter"
+# a program with one call of each of those that no example uses
+cat >"$T/calls.c" <<'C'
+#include <stdio.h>
+#include "format/imap/command.h"
+#include "format/imap/reader.h"
+#include "format/limit/limit.h"
+#include "format/proxy/proxy.h"
+#include "format/sasl/sasl.h"
+#include "format/xclient/xclient.h"
+int
+main(void)
+{
+	struct str in = STR("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
+	struct proxy_header h;
+	struct xclient x;
+	struct limit_addr a;
+	struct arena arena;
+	struct buf b;
+	const char *why;
+	size_t need;
+
+	arena_init(&arena, 65536);
+	buf_init(&b, 100);
+	printf("%d %d %d %d\n", proxy_parse(in, &h, &need) == PROXY_OK,
+	    xclient_parse(&arena, STR("ADDR=192.0.2.1"), &x, &why),
+	    limit_addr_parse(&a, STR("192.0.2.1")),
+	    sasl_prep_password(&b, STR("pass word")));
+	return 0;
+}
+C
+# shellcheck disable=SC2046,SC2086
+ok "the other modules link" "$CC" -std=c11 -Wall $SAN -o "$T/bin/calls" \
+    "$T/calls.c" $(flags --cflags --libs)
+is "and work" "$("$T/bin/calls" 2>&1)" "1 1 1 1"
 zone good.test <<Z
 @ TXT "v=spf1 ip4:192.0.2.0/24 -all"
 Z
