@@ -54,9 +54,9 @@ mutant view/index.c $v \
     killed_after_rename_taken_back_new_index_scan_not_seen \
     's/\| ST_INTENT \| ST_DONE \|/| ST_DONE |/'
 # a lost rename is taken for a wish, a wish for a lost rename
-mutant maildir/scan.c $v done_rename_lost_with_the_power_seen_stays \
+mutant maildir/scan_judge.c $v done_rename_lost_with_the_power_seen_stays \
     's/\(st & \(ST_INTENT \| ST_OLDBOOT\)\)/(st & ST_INTENT)/'
-mutant maildir/scan.c $v done_name_turned_back_in_this_boot_not_seen \
+mutant maildir/scan_judge.c $v done_name_turned_back_in_this_boot_not_seen \
     's/\(ST_INTENT \| ST_OLDBOOT\)\) != 0 && theirs/(ST_INTENT | ST_DONE)) != 0 \&\& theirs/'
 # DONE never becomes durable
 mutant view/index.c $v durable_name_turned_back_in_another_boot_not_seen \
@@ -68,17 +68,17 @@ mutant maildir/mirror.c $v renamed_by_others_before_our_rename_both_win \
 mutant disk/step.c $v name_taken_before_our_rename_nothing_is_lost \
     's/to, RENAME_NOREPLACE/to, 0/'
 # 0a.2: no time for who is between link and unlink
-mutant maildir/scan.c $v second_name_young_both_stay \
+mutant maildir/scan_judge.c $v second_name_young_both_stay \
     's/st_ctim.tv_sec > store_young_s\)\s+put_name_aside/st_ctim.tv_sec >= 0) put_name_aside/'
 # unlinked, not put aside; put aside without another look
-mutant maildir/scan.c $v second_name_old_is_put_aside \
+mutant maildir/scan_judge.c $v second_name_old_is_put_aside \
     's/return step_rename\(x->dir == 1 \? m->newfd : m->curfd, x->file, m->expfd,\s+to\)/return step_unlink(x->dir == 1 ? m->newfd : m->curfd, x->file)/'
-mutant maildir/scan.c $v two_parties_each_see_a_second_name \
+mutant maildir/scan_judge.c $v two_parties_each_see_a_second_name \
     's/!row_is_there\(s, x->row\)/0/'
 # what a COPY left is a message; what others moved is not
-mutant maildir/scan.c $v killed_between_link_and_add_of_copy \
+mutant maildir/scan_judge.c $v killed_between_link_and_add_of_copy \
     's/return n->is_ours && n->is_copy/return 0 \&\& n->is_copy/'
-mutant maildir/scan.c $v copy_moved_by_others_is_a_message \
+mutant maildir/scan_judge.c $v copy_moved_by_others_is_a_message \
     's/st->st_ctim.tv_sec - n->seconds <= store_young_s/1/'
 # 0a.3: nobody finishes a MOVE; or whatever became of its messages
 mutant view/reload.c $v move_killed_between_the_syncs_is_finished \
@@ -100,13 +100,13 @@ v=check_review
 # 0a.4, 0a.5, 0a.16: hints believed, locks not looked at, no comparison
 mutant journal/journal.c $v lock_replaced_under_sessions \
     's/if \(same_file\(j->dirfd, "lock", j->lockfd, &st\)\)/if (1)/'
-mutant maildir/scan.c $v wrong_S_of_ours_unregistered_is_no_message \
+mutant maildir/scan_judge.c $v wrong_S_of_ours_unregistered_is_no_message \
     's/n.size != \(uint64_t\)st.st_size/0/'
 mutant maildir/msgfile.c $v partial_reads_have_checkpoints \
     's/m->kept = f;\s+f->refs\+\+;//'
 mutant mailbox/copy.c $v copy_where_links_are_refused \
     's/errno != EPERM &&//'
-mutant maildir/scan.c $v mass_loss_delivery_goes_on \
+mutant maildir/scan_judge.c $v mass_loss_delivery_goes_on \
     's/return gone > LOSS_MIN &&/return 0 \&\&/'
 # 0a.13
 mutant maildir/rowfile.c $v moved_by_another_session_is_served \
