@@ -27,6 +27,11 @@ FIRST = 1600000000
 
 
 def make_tree(path, n):
+    # as owner of the folder it goes into
+    st = os.stat(servers[0][4])
+    if os.getuid() == 0:
+        os.setegid(st.st_gid)
+        os.seteuid(st.st_uid)
     for d in ("cur", "new", "tmp"):
         os.makedirs(os.path.join(path, d))
     cur = os.open(os.path.join(path, "cur"), os.O_RDONLY)
@@ -38,13 +43,9 @@ def make_tree(path, n):
         os.close(fd)
         os.utime(name, (FIRST + i, FIRST + i), dir_fd=cur)
     os.close(cur)
-    # as owner and group of the folder it goes into
-    st = os.stat(servers[0][4])
     if os.getuid() == 0:
-        for top, _, files in os.walk(path):
-            os.chown(top, st.st_uid, st.st_gid)
-            for f in files:
-                os.chown(os.path.join(top, f), st.st_uid, st.st_gid)
+        os.seteuid(0)
+        os.setegid(0)
     os.sync()
 
 
@@ -135,10 +136,10 @@ def one_server(rows, server, box, path, n):
     before = settle(pid)
     took, _ = c.do("FETCH 1:* (FLAGS)")
     add("FETCH FLAGS of all, each", "%.2f us  %.2f CPU", took * 1e6 / n, (settle(pid) - before) * 1e6 / n)
-    took, _ = c.do("FETCH 1:* (UID RFC822.SIZE ENVELOPE)")
-    add("ENVELOPE of all, first time, each", "%.1f us", took * 1e6 / n)
-    took, _ = c.do("FETCH 1:* (UID RFC822.SIZE ENVELOPE)")
-    add("ENVELOPE of all, again, each", "%.2f us", took * 1e6 / n)
+    some = min(n, 10000)
+    for what in ("first time", "again"):
+        took, _ = c.do("FETCH 1:%d (UID RFC822.SIZE ENVELOPE)" % some)
+        add("ENVELOPE of %d, %s, each" % (some, what), "%.2f us", took * 1e6 / some)
     # another program marks one as replied
     cur = os.path.join(path, "cur")
     victim = next(f for f in os.listdir(cur) if f.endswith(":2,S"))
