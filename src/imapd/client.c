@@ -42,10 +42,10 @@ client_free(struct client *cl)
 {
 	struct imapd *f = cl->front;
 
-	idtable_drop(&f->clients, cl->id);
+	idtable_drop(&f->base.clients, cl->id);
 	if (cl->is_counted)
-		door_leave(&f->door, &cl->addr);
-	ev_timer_stop(f->loop, &cl->login);
+		door_leave(&f->base.door, &cl->addr);
+	ev_timer_stop(f->base.loop, &cl->login);
 	login_release(cl);
 	if (cl->conn != NULL)
 		conn_abort(cl->conn);
@@ -54,8 +54,7 @@ client_free(struct client *cl)
 	imap_reader_free(&cl->reader);
 	arena_release(&cl->arena);
 	free(cl);
-	if (f->stopping && f->clients.live == 0)
-		ev_break(f->loop, EVBREAK_ALL);
+	front_left(&f->base);
 }
 
 static void
@@ -82,7 +81,7 @@ void
 client_progress(struct client *cl)
 {
 	if (cl->session == NULL)
-		ev_timer_again(cl->front->loop, &cl->login);
+		ev_timer_again(cl->front->base.loop, &cl->login);
 }
 
 static void
@@ -121,141 +120,42 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 	log_set_sid(STR(""));
 }
 
-static void
-start(struct imapd *f, const struct daemon_listener *l, int fd,
-    const char *remote, const struct limit_addr *counted)
+void
+client_start(struct front *base, const struct front_peer *p)
 {
+	struct imapd *f = (struct imapd *)base;
 	struct client *cl = xcalloc(1, sizeof(*cl));
 
 	cl->front = f;
-	cl->listener = l;
+	cl->listener = p->listener;
 	cl->is_first = true;
-	cl->number = ++f->counter;
+	cl->number = ++f->base.counter;
 	arena_init(&cl->arena, IMAP_ARENA_MAX);
-	str_copy(str_from(remote), cl->remote, sizeof(cl->remote));
-	if (counted != NULL) {
-		cl->addr = *counted;
+	str_copy(str_from(p->remote), cl->remote, sizeof(cl->remote));
+	if (p->counted != NULL) {
+		cl->addr = *p->counted;
 		cl->is_counted = true;
 	}
-	cid_make(buf_str(&f->d.cid_key), cl->number, cl->cid);
-	cl->id = idtable_put(&f->clients, cl);
+	cid_make(buf_str(&f->base.d.cid_key), cl->number, cl->cid);
+	cl->id = idtable_put(&f->base.clients, cl);
 	cl->reader = imap_reader_new(&(struct imap_reader_opts){ 0 });
 	log_set_sid(str_from(cl->cid));
-	LOG_INFO("connect", F_CSTR("remote", remote),
-	    F_CSTR("service", service_names[l->service]),
+	LOG_INFO("connect", F_CSTR("remote", p->remote),
+	    F_CSTR("service", service_names[p->listener->service]),
 	    F_INT("cid", cl->number));
 	login_init(cl);
 	ev_init(&cl->login, login_cb);
-	cl->login.repeat = (double)f->config->limits.imap_login_ms / 1e3;
+	cl->login.repeat = (double)f->base.config->limits.imap_login_ms / 1e3;
 	cl->login.data = cl;
-	ev_timer_again(f->loop, &cl->login);
-	cl->conn = conn_new(f->loop, fd, &f->timeouts, on_conn, cl);
-	if (l->service == SERVICE_IMAPS) {
+	ev_timer_again(f->base.loop, &cl->login);
+	cl->conn =
+	    conn_new(f->base.loop, p->fd, &f->base.timeouts, on_conn, cl);
+	if (p->listener->service == SERVICE_IMAPS) {
 		cl->state = CLIENT_TLS;
-		conn_start_tls(cl->conn, f->tls);
+		conn_start_tls(cl->conn, f->base.tls);
 	} else {
 		cl->state = CLIENT_GREETED;
 		login_greet(cl);
 	}
 	log_set_sid(STR(""));
-}
-
-static void
-refuse(const struct daemon_listener *l, int fd, const char *remote,
-    const char *setting, const char *line)
-{
-	LOG_INFO("limited", F_CSTR("remote", remote),
-	    F_CSTR("service", service_names[l->service]),
-	    F_CSTR("limit", setting));
-	accept_refuse(fd, line);
-}
-
-/* One more connection, if all limits allow it. */
-static void
-enter(struct imapd *f, const struct daemon_listener *l, int fd,
-    const char *remote)
-{
-	const struct config_limits *max = &f->config->limits;
-	enum door_verdict v;
-	struct limit_addr a;
-
-	if (f->clients.live >= max->connections) {
-		refuse(l, fd, remote, "connections",
-		    "* BYE [UNAVAILABLE] too many connections, try later\r\n");
-		return;
-	}
-	if (l->no_limits || !limit_addr_parse(&a, str_from(remote))) {
-		start(f, l, fd, remote, NULL);
-		return;
-	}
-	v = door_enter(&f->door, max, &a, date_now());
-	if (v == DOOR_OPEN)
-		start(f, l, fd, remote, &a);
-	else
-		refuse(l, fd, remote, door_settings[v],
-		    "* BYE [LIMIT] too many connections from your network, try "
-		    "later\r\n");
-}
-
-/* What the header's callback has to know. */
-struct passed {
-	struct imapd *front;
-	const struct daemon_listener *listener;
-};
-
-static void
-passed_on(void *user, int fd, const char *remote, const struct proxy_header *h,
-    const char *why)
-{
-	struct passed p = *(struct passed *)user;
-
-	free(user);
-	if (fd == -1)
-		LOG_INFO("proxy.refused", F_CSTR("remote", remote),
-		    F_CSTR("why", why));
-	else if (p.front->stopping)
-		close(fd);
-	else if (h->is_local)
-		enter(p.front, p.listener, fd, remote);
-	else
-		enter(p.front, p.listener, fd, h->source);
-}
-
-static void
-receive(struct imapd *f, const struct daemon_listener *l, int fd,
-    const char *remote)
-{
-	const struct config_listener *c =
-	    config_listener(f->config, str_from(l->name));
-	struct passed *p;
-
-	if (c == NULL || !c->has_proxy) {
-		enter(f, l, fd, remote);
-		return;
-	}
-	if (!door_trusts(&c->proxy_from, remote)) {
-		LOG_INFO("proxy.refused", F_CSTR("remote", remote),
-		    F_CSTR("why", "not in proxy-from"));
-		close(fd);
-		return;
-	}
-	p = xcalloc(1, sizeof(*p));
-	p->front = f;
-	p->listener = l;
-	if (!proxied_start(
-		f->loop, fd, remote, f->timeouts.handshake_ms, passed_on, p)) {
-		LOG_WARN("proxy.refused", F_CSTR("remote", remote),
-		    F_CSTR("why", "too many wait for their header"));
-		free(p);
-	}
-}
-
-void
-client_accept(struct imapd *f, const struct daemon_listener *l)
-{
-	char remote[ADDR_TEXT];
-	int rounds = ACCEPT_BURST, fd;
-
-	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1)
-		receive(f, l, fd, remote);
 }

@@ -11,16 +11,10 @@
 #ifndef IMAPD_H
 #define IMAPD_H
 
-#include "base/idtable.h"
 #include "format/imap/command.h"
 #include "format/imap/reader.h"
-#include "service/config/config.h"
-#include "service/door/door.h"
-#include "service/door/proxied.h"
-#include "system/daemon/daemon.h"
-#include "system/io/accept.h"
+#include "service/front/front.h"
 #include "system/io/cid.h"
-#include "system/io/conn.h"
 #include "system/io/link.h"
 
 /* Over this much waiting for one side, reading from the other pauses. */
@@ -61,18 +55,8 @@ struct client {
 };
 
 struct imapd {
-	struct daemon d;
-	struct ev_loop *loop;
-	struct config *config;
-	SSL_CTX *tls;
-	struct door door;
-	struct idtable clients;
-	uint64_t counter;
-	ev_io ctl, listeners[DAEMON_MAX_LISTENERS];
+	struct front base;
 	struct link auth;
-	bool stopping;
-	ev_timer stop_timer;
-	struct conn_timeouts timeouts;
 };
 
 /* login.c: commands before login */
@@ -84,7 +68,7 @@ void login_release(struct client *);
 void login_result(struct client *, const struct msg_auth_result *);
 
 /* client.c: a connection's life */
-void client_accept(struct imapd *, const struct daemon_listener *);
+void client_start(struct front *, const struct front_peer *);
 void client_free(struct client *);
 void client_bye(struct client *, const char *text);
 /* A command was complete: the clock for the next one starts. */

@@ -33,7 +33,7 @@ put_capabilities(struct client *cl, struct buf *b)
 {
 	buf_puts(b, "CAPABILITY IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ENABLE "
 		    "ID");
-	if (cl->front->tls != NULL && !is_tls(cl))
+	if (cl->front->base.tls != NULL && !is_tls(cl))
 		buf_puts(b, " STARTTLS");
 	if (!may_login(cl)) {
 		buf_puts(b, " LOGINDISABLED");
@@ -52,7 +52,7 @@ login_greet(struct client *cl)
 	buf_init(&b, 1024);
 	put_capabilities(cl, &b);
 	client_say(cl, "* OK [%s] %.*s Quire", buf_cstr(&b),
-	    STR_ARG(cl->front->config->hostname));
+	    STR_ARG(cl->front->base.config->hostname));
 	buf_release(&b);
 }
 
@@ -67,7 +67,7 @@ send_auth(struct client *cl, struct buf *out)
 static void
 drop_held(struct client *cl)
 {
-	ev_timer_stop(cl->front->loop, &cl->wait);
+	ev_timer_stop(cl->front->base.loop, &cl->wait);
 	if (cl->held.p != NULL)
 		sodium_memzero(cl->held.p, cl->held.n);
 	buf_clear(&cl->held);
@@ -114,7 +114,7 @@ send_or_hold(struct client *cl, struct buf *out)
 	}
 	buf_put(&cl->held, buf_str(out));
 	ev_timer_set(&cl->wait, cl->failures - FREE_FAILURES, 0.);
-	ev_timer_start(cl->front->loop, &cl->wait);
+	ev_timer_start(cl->front->base.loop, &cl->wait);
 }
 
 static void
@@ -214,7 +214,7 @@ run_starttls(struct client *cl)
 {
 	struct conn *c = cl->conn;
 
-	if (cl->front->tls == NULL || is_tls(cl)) {
+	if (cl->front->base.tls == NULL || is_tls(cl)) {
 		client_say(cl, "%s BAD STARTTLS is not possible %s", cl->tag,
 		    is_tls(cl) ? "twice" : "here");
 		return;
@@ -230,7 +230,7 @@ run_starttls(struct client *cl)
 	cl->reader = imap_reader_new(&(struct imap_reader_opts){ 0 });
 	conn_consume(c, conn_input(c).n);
 	cl->state = CLIENT_STARTTLS;
-	conn_start_tls(c, cl->front->tls);
+	conn_start_tls(c, cl->front->base.tls);
 }
 
 static void
@@ -278,7 +278,7 @@ run(struct client *cl, const struct imap_command *cmd)
 		struct imapd *f = cl->front;
 
 		run_starttls(cl);
-		return idtable_get(&f->clients, id) != NULL;
+		return idtable_get(&f->base.clients, id) != NULL;
 	}
 	case IMAP_LOGIN:
 		run_login(cl, cmd);
@@ -397,7 +397,7 @@ pump(struct client *cl)
 			client_bye(cl, "unexpected literal");
 			return;
 		}
-		if (idtable_get(&f->clients, id) == NULL)
+		if (idtable_get(&f->base.clients, id) == NULL)
 			return;
 	}
 }

@@ -131,7 +131,7 @@ relay_start(struct client *cl, int fd)
 		.input = imap_reader_rest(cl->reader),
 		.is_tls = tls,
 		.has_fd = away };
-	struct conn_timeouts t = { .write_ms = f->timeouts.write_ms * 10 };
+	struct conn_timeouts t = { .write_ms = f->base.timeouts.write_ms * 10 };
 	struct buf b;
 	bool ok;
 	int size = 2 * HANDOVER_MAX;
@@ -147,7 +147,7 @@ relay_start(struct client *cl, int fd)
 		client_bye(cl, "[UNAVAILABLE] cannot start a session now");
 		return;
 	}
-	ev_timer_stop(f->loop, &cl->login);
+	ev_timer_stop(f->base.loop, &cl->login);
 	imap_reader_free(&cl->reader);
 	arena_release(&cl->arena);
 	cl->state = away ? CLIENT_AWAY : CLIENT_RELAY;
@@ -160,5 +160,5 @@ relay_start(struct client *cl, int fd)
 		unlimited(cl->conn);
 		conn_pause(cl->conn, false);
 	}
-	cl->session = conn_new(f->loop, fd, &t, on_session, cl);
+	cl->session = conn_new(f->base.loop, fd, &t, on_session, cl);
 }

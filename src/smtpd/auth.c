@@ -98,7 +98,7 @@ result(struct client *cl, const struct msg_auth_result *r)
 void
 auth_message(struct smtpd *f, struct ipc_msg *m)
 {
-	struct client *cl = idtable_get(&f->clients, m->id);
+	struct client *cl = idtable_get(&f->base.clients, m->id);
 	struct msg_auth_result r;
 	struct str data;
 
@@ -125,7 +125,7 @@ auth_lost(struct smtpd *f)
 	struct client *cl;
 	uint32_t at = 0;
 
-	while ((cl = idtable_each(&f->clients, &at)) != NULL)
+	while ((cl = idtable_each(&f->base.clients, &at)) != NULL)
 		if (cl->wait == WAIT_AUTH) {
 			fail(cl, SMTP_AUTH_TEMP);
 			client_run(cl);

@@ -23,7 +23,7 @@ bool
 check_is_on(const struct client *cl)
 {
 	return cl->options.kind == SMTP_MX &&
-	       config_has_checks(cl->front->config);
+	       config_has_checks(cl->front->base.config);
 }
 
 static void
@@ -69,10 +69,10 @@ misses(const struct client *cl, const struct smtp_rcpt *r,
 	struct config_rules rules;
 
 	if (a->alignment == CHECKED_ALIGNED ||
-	    rcpt_account(cl->front->config, r, &account) != RCPT_OK)
+	    rcpt_account(cl->front->base.config, r, &account) != RCPT_OK)
 		return NULL;
-	config_rules(
-	    cl->front->config, r->addr.local, r->addr.domain, account, &rules);
+	config_rules(cl->front->base.config, r->addr.local, r->addr.domain,
+	    account, &rules);
 	if (!rules.requires_alignment)
 		return NULL;
 	return a->alignment == CHECKED_UNKNOWN ? &not_now : &no;
@@ -175,7 +175,7 @@ check_release(struct client *cl)
 void
 check_forget(struct client *cl)
 {
-	ev_timer_stop(cl->front->loop, &cl->check.late);
+	ev_timer_stop(cl->front->base.loop, &cl->check.late);
 	idtable_drop(&cl->front->checks, cl->check.id);
 	cl->check.id = 0;
 }
@@ -202,8 +202,8 @@ ask(struct client *cl, uint16_t type)
 		return;
 	}
 	ev_timer_set(&cl->check.late,
-	    (double)(f->config->limits.check_ms + GRACE_MS) / 1e3, 0.);
-	ev_timer_start(f->loop, &cl->check.late);
+	    (double)(f->base.config->limits.check_ms + GRACE_MS) / 1e3, 0.);
+	ev_timer_start(f->base.loop, &cl->check.late);
 }
 
 void
@@ -233,7 +233,8 @@ put_login(struct client *cl)
 		.result = STR("pass"),
 		.reason = STR(""),
 		.comment = STR("") };
-	struct authres r = { config_authserv_id(cl->front->config), &m, 1 };
+	struct authres r = { config_authserv_id(cl->front->base.config), &m,
+		1 };
 	const struct addr_path *path =
 	    &smtp_session_mail(cl->session)->reverse_path;
 	struct buf from;

@@ -12,12 +12,12 @@ client_free(struct client *cl)
 {
 	struct smtpd *f = cl->front;
 
-	idtable_drop(&f->clients, cl->id);
+	idtable_drop(&f->base.clients, cl->id);
 	if (cl->is_counted)
-		door_leave(&f->door, &cl->addr);
-	ev_timer_stop(f->loop, &cl->delay);
-	ev_timer_stop(f->loop, &cl->idle);
-	ev_timer_stop(f->loop, &cl->data);
+		door_leave(&f->base.door, &cl->addr);
+	ev_timer_stop(f->base.loop, &cl->delay);
+	ev_timer_stop(f->base.loop, &cl->idle);
+	ev_timer_stop(f->base.loop, &cl->data);
 	slow_release(cl);
 	if (cl->wait == WAIT_AUTH)
 		auth_cancel(cl);
@@ -28,8 +28,7 @@ client_free(struct client *cl)
 	if (cl->conn != NULL)
 		conn_abort(cl->conn);
 	free(cl);
-	if (f->stopping && f->clients.live == 0)
-		ev_break(f->loop, EVBREAK_ALL);
+	front_left(&f->base);
 }
 
 static void
@@ -81,7 +80,7 @@ want_mail(struct client *cl)
 	static const struct smtp_verdict not_yours = { 550, "5.7.1",
 		STR_INIT("you may not send with this sender address") };
 	const struct smtp_mail *mail = smtp_session_mail(cl->session);
-	const struct config *c = cl->front->config;
+	const struct config *c = cl->front->base.config;
 	const struct config_account *a = NULL;
 
 	/* submission: the sender must be an address of the account; the
@@ -113,7 +112,7 @@ void
 client_rcpt(struct client *cl)
 {
 	const struct smtp_rcpt *r = smtp_session_rcpt(cl->session);
-	const struct config *c = cl->front->config;
+	const struct config *c = cl->front->base.config;
 	const struct config_account *a;
 
 	if (!check_allows_rcpt(cl))
@@ -155,8 +154,8 @@ want_data(struct client *cl)
 		return;
 	}
 	ev_timer_set(&cl->data,
-	    (double)cl->front->config->limits.smtp_data_ms / 1e3, 0.);
-	ev_timer_start(cl->front->loop, &cl->data);
+	    (double)cl->front->base.config->limits.smtp_data_ms / 1e3, 0.);
+	ev_timer_start(cl->front->base.loop, &cl->data);
 	smtp_session_data_is(cl->session, NULL);
 }
 
@@ -182,7 +181,7 @@ want_deliver(struct client *cl)
 	struct smtp_verdict v;
 	struct err e;
 
-	ev_timer_stop(cl->front->loop, &cl->data);
+	ev_timer_stop(cl->front->base.loop, &cl->data);
 	if (spool_seal(&cl->spool, &e) == -1) {
 		verdict_of(&e, &v);
 		deliver_refuse(cl, &v);
@@ -200,7 +199,7 @@ want_delay(struct client *cl)
 		ms = 0;
 	cl->wait = WAIT_DELAY;
 	ev_timer_set(&cl->delay, ms / 1e3, 0.);
-	ev_timer_start(cl->front->loop, &cl->delay);
+	ev_timer_start(cl->front->base.loop, &cl->delay);
 }
 
 /* quire-check may take a while: what was said so far goes out. */
@@ -249,7 +248,7 @@ serve(struct client *cl, enum smtp_want want)
 		return false;
 	case WANT_STARTTLS:
 		cl->wait = WAIT_TLS;
-		conn_start_tls(cl->conn, cl->front->tls);
+		conn_start_tls(cl->conn, cl->front->base.tls);
 		return false;
 	case WANT_AUTH:
 		auth_step(cl);
@@ -260,7 +259,7 @@ serve(struct client *cl, enum smtp_want want)
 		smtp_session_auth_cancelled(cl->session);
 		return true;
 	case WANT_XCLIENT:
-		enter_xclient(cl);
+		xclient_take(cl);
 		return true;
 	case WANT_HELO:
 		check_helo(cl);
@@ -279,7 +278,7 @@ serve(struct client *cl, enum smtp_want want)
 		want_chunk(cl);
 		return true;
 	case WANT_DISCARD:
-		ev_timer_stop(cl->front->loop, &cl->data);
+		ev_timer_stop(cl->front->base.loop, &cl->data);
 		spool_close(cl->front, &cl->spool);
 		smtp_session_discarded(cl->session);
 		return true;
@@ -309,7 +308,7 @@ client_run(struct client *cl)
 
 		conn_consume(cl->conn, before - in.n);
 		more = serve(cl, want);
-		if (idtable_get(&f->clients, id) == NULL) {
+		if (idtable_get(&f->base.clients, id) == NULL) {
 			log_set_sid(STR(""));
 			return;
 		}
@@ -318,7 +317,7 @@ client_run(struct client *cl)
 	/* a byte now and then is not a command: the clock goes on until one
 	 * was answered, or message data came */
 	if (cl->has_progress)
-		ev_timer_again(f->loop, &cl->idle);
+		ev_timer_again(f->base.loop, &cl->idle);
 	cl->has_progress = false;
 	conn_pause(cl->conn, cl->wait != WAIT_INPUT);
 	log_set_sid(STR(""));
@@ -437,7 +436,8 @@ init_timers(struct client *cl)
 	ev_init(&cl->delay, delay_cb);
 	ev_init(&cl->data, data_cb);
 	ev_init(&cl->idle, idle_cb);
-	cl->idle.repeat = (double)cl->front->config->limits.smtp_read_ms / 1e3;
+	cl->idle.repeat =
+	    (double)cl->front->base.config->limits.smtp_read_ms / 1e3;
 	cl->delay.data = cl->data.data = cl->idle.data = cl;
 	check_init(cl);
 	slow_init(cl);
@@ -446,7 +446,7 @@ init_timers(struct client *cl)
 static struct smtp_session *
 new_session(struct client *cl)
 {
-	const struct config *c = cl->front->config;
+	const struct config *c = cl->front->base.config;
 	const struct daemon_listener *l = cl->listener;
 
 	/* borrowed by the session for its life */
@@ -456,10 +456,11 @@ new_session(struct client *cl)
 		.local_ip = str_from(cl->local),
 		.peer_ip = str_from(cl->remote),
 		.cid = str_from(cl->cid),
-		.has_starttls = cl->front->tls != NULL,
+		.has_starttls = cl->front->base.tls != NULL,
 		.auth_without_tls = l->plain_login,
 		.is_localserve = c->error_localparts,
-		.trusts_xclient = enter_is_front(cl->front, l, cl->remote),
+		.trusts_xclient =
+		    xclient_is_front(&cl->front->base, l, cl->remote),
 		.checks_helo =
 		    l->service == SERVICE_SMTP && config_has_checks(c),
 		.limits = smtp_limits_default,
@@ -473,38 +474,39 @@ new_session(struct client *cl)
 }
 
 void
-client_start(struct smtpd *f, const struct daemon_listener *l, int fd,
-    const char *remote, const char *local, const struct limit_addr *counted)
+client_start(struct front *base, const struct front_peer *p)
 {
+	struct smtpd *f = (struct smtpd *)base;
 	struct client *cl = xcalloc(1, sizeof(*cl));
 
 	cl->front = f;
-	cl->listener = l;
+	cl->listener = p->listener;
 	cl->spool.fd = cl->spool.reader = -1;
 	TAILQ_INIT(&cl->jobs);
-	cl->number = ++f->counter;
-	str_copy(str_from(remote), cl->remote, sizeof(cl->remote));
-	if (counted != NULL) {
-		cl->addr = *counted;
+	cl->number = ++f->base.counter;
+	str_copy(str_from(p->remote), cl->remote, sizeof(cl->remote));
+	if (p->counted != NULL) {
+		cl->addr = *p->counted;
 		cl->is_counted = true;
 	}
-	if (local != NULL)
-		str_copy(str_from(local), cl->local, sizeof(cl->local));
+	if (p->local != NULL)
+		str_copy(str_from(p->local), cl->local, sizeof(cl->local));
 	else
-		accept_local_address(fd, cl->local);
-	cid_make(buf_str(&f->d.cid_key), cl->number, cl->cid);
-	cl->id = idtable_put(&f->clients, cl);
+		accept_local_address(p->fd, cl->local);
+	cid_make(buf_str(&f->base.d.cid_key), cl->number, cl->cid);
+	cl->id = idtable_put(&f->base.clients, cl);
 	init_timers(cl);
 	log_set_sid(str_from(cl->cid));
-	LOG_INFO("connect", F_CSTR("remote", remote),
-	    F_CSTR("service", service_names[l->service]),
+	LOG_INFO("connect", F_CSTR("remote", p->remote),
+	    F_CSTR("service", service_names[p->listener->service]),
 	    F_INT("cid", cl->number));
 	log_set_sid(STR(""));
 	cl->session = new_session(cl);
-	cl->conn = conn_new(f->loop, fd, &f->timeouts, on_conn, cl);
-	if (l->service == SERVICE_SUBMISSIONS) {
+	cl->conn =
+	    conn_new(f->base.loop, p->fd, &f->base.timeouts, on_conn, cl);
+	if (p->listener->service == SERVICE_SUBMISSIONS) {
 		cl->wait = WAIT_TLS;
-		conn_start_tls(cl->conn, f->tls);
+		conn_start_tls(cl->conn, f->base.tls);
 		return;
 	}
 	smtp_session_greet(cl->session);

@@ -285,7 +285,7 @@ reports_of(const struct client *cl, const struct addr *rcpt,
 {
 	struct config_rules r;
 
-	config_rules(cl->front->config, rcpt->local, rcpt->domain, a, &r);
+	config_rules(cl->front->base.config, rcpt->local, rcpt->domain, a, &r);
 	return (uint8_t)((r.is_dmarc_reports ? DELIVER_DMARC_REPORTS : 0) |
 			 (r.is_tls_reports ? DELIVER_TLS_REPORTS : 0));
 }
@@ -303,7 +303,7 @@ pack_job(struct client *cl, const struct smtp_mail *mail,
 		.at_once = at_once };
 
 	if (rcpt->is_postmaster)
-		addr.domain = cl->front->config->hostname;
+		addr.domain = cl->front->base.config->hostname;
 	d.reports = reports_of(cl, &addr, a);
 	fs_random(&d.token, sizeof(d.token));
 	buf_init(&sender, 1024);
@@ -349,7 +349,7 @@ start_job(struct client *cl, size_t i, bool at_once)
 	const struct config_account *a;
 	struct job *j;
 
-	if (rcpt_account(f->config, rcpt, &a) != RCPT_OK)
+	if (rcpt_account(f->base.config, rcpt, &a) != RCPT_OK)
 		return NULL;
 	j = xcalloc(1, sizeof(*j));
 	j->front = f;
@@ -377,7 +377,7 @@ is_refused_here(struct client *cl, const struct smtp_rcpt *r)
 	const struct config_account *a;
 
 	return r->is_unknown && r->result.code >= 500 &&
-	       rcpt_account(cl->front->config, r, &a) == RCPT_OK;
+	       rcpt_account(cl->front->base.config, r, &a) == RCPT_OK;
 }
 
 /* A recipient that was refused for now before anything is delivered. */
@@ -415,7 +415,7 @@ start_rejects(struct client *cl)
 
 	for (i = 0; i < mail->n_rcpts; i++)
 		if (mail->rcpts[i].reason.n > 0 &&
-		    rcpt_account(cl->front->config, &mail->rcpts[i], &a) ==
+		    rcpt_account(cl->front->base.config, &mail->rcpts[i], &a) ==
 			RCPT_OK &&
 		    start_job(cl, i, true) == NULL)
 			LOG_WARN("deliver.rejects",

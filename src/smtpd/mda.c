@@ -31,7 +31,7 @@ leave(struct mda *m)
 		}
 	idtable_drop(&f->mdas, m->id);
 	if (m->fd != -1) {
-		ev_io_stop(f->loop, &m->io);
+		ev_io_stop(f->base.loop, &m->io);
 		close(m->fd);
 		m->fd = -1;
 	}
@@ -47,7 +47,7 @@ ask_for_mda(struct mda *m)
 	buf_init(&b, IPC_MAX);
 	msg_pack_start(&b, m->id, &start);
 	le16_put(b.p, MSG_MDA_START);
-	if (ipc_send(m->front->d.ctl, &b, NULL, 0) != IPC_OK)
+	if (ipc_send(m->front->base.d.ctl, &b, NULL, 0) != IPC_OK)
 		LOG_ERROR("mda.order", F_CSTR("err", "quired is not there"));
 	buf_release(&b);
 }
@@ -274,6 +274,6 @@ mda_started(struct smtpd *f, struct ipc_msg *msg)
 	fs_set_nonblock(m->fd, true);
 	ev_io_init(&m->io, mda_cb, m->fd, EV_READ);
 	m->io.data = m;
-	ev_io_start(f->loop, &m->io);
+	ev_io_start(f->base.loop, &m->io);
 	send_waiting(m);
 }

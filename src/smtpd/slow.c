@@ -32,7 +32,7 @@ slow_flush(struct client *cl)
 	if (cl->slow.out.n > 0 && cl->conn != NULL)
 		conn_write(cl->conn, buf_str(&cl->slow.out));
 	buf_clear(&cl->slow.out);
-	ev_timer_stop(cl->front->loop, &cl->slow.tick);
+	ev_timer_stop(cl->front->base.loop, &cl->slow.tick);
 }
 
 static void
@@ -69,7 +69,7 @@ slow_init(struct client *cl)
 void
 slow_release(struct client *cl)
 {
-	ev_timer_stop(cl->front->loop, &cl->slow.tick);
+	ev_timer_stop(cl->front->base.loop, &cl->slow.tick);
 	buf_release(&cl->slow.out);
 }
 
@@ -84,9 +84,10 @@ slow_put(struct client *cl, struct str s)
 		return;
 	}
 	if (!slow_is_pending(cl)) {
-		cl->slow.deadline =
-		    date_mono_ms() + (int64_t)f->timeouts.write_ms - SPARE_MS;
-		ev_timer_again(f->loop, &cl->slow.tick);
+		cl->slow.deadline = date_mono_ms() +
+				    (int64_t)f->base.timeouts.write_ms -
+				    SPARE_MS;
+		ev_timer_again(f->base.loop, &cl->slow.tick);
 	}
 	buf_put(&cl->slow.out, s);
 }
@@ -96,5 +97,5 @@ slow_read(struct client *cl)
 {
 	cl->wait = WAIT_SLOW;
 	conn_pause(cl->conn, true);
-	ev_timer_again(cl->front->loop, &cl->slow.tick);
+	ev_timer_again(cl->front->base.loop, &cl->slow.tick);
 }

@@ -10,15 +10,9 @@
 
 #include <sys/queue.h>
 
-#include "base/idtable.h"
-#include "service/config/config.h"
-#include "service/door/door.h"
-#include "service/door/proxied.h"
 #include "session.h"
-#include "system/daemon/daemon.h"
-#include "system/io/accept.h"
+#include "service/front/front.h"
 #include "system/io/cid.h"
-#include "system/io/conn.h"
 #include "system/io/link.h"
 
 #define SPOOL_MEMORY	   (1 << 20)  /* a message beyond it goes to disk */
@@ -129,32 +123,21 @@ struct mda {
 };
 
 struct smtpd {
-	struct daemon d;
-	struct ev_loop *loop;
-	struct config *config;
-	SSL_CTX *tls;
-	struct door door;
-	struct idtable clients, jobs, mdas, checks;
+	struct front base;
+	struct idtable jobs, mdas, checks;
 	struct mda *mda_list;
-	uint64_t counter, spooled;
-	ev_io ctl, listeners[DAEMON_MAX_LISTENERS];
+	uint64_t spooled;
 	struct link auth, check;
-	bool stopping;
-	ev_timer stop_timer;
-	struct conn_timeouts timeouts;
 	char recv_buf[IPC_MAX];
 };
 
-/* enter.c */
-void client_accept(struct smtpd *, const struct daemon_listener *);
-/* May that peer say XCLIENT? */
-bool enter_is_front(
-    const struct smtpd *, const struct daemon_listener *, const char *remote);
-void enter_xclient(struct client *);
+/* xclient.c: clients whose front says that they are somebody else */
+bool xclient_is_front(
+    const struct front *, const struct daemon_listener *, const char *remote);
+void xclient_take(struct client *);
 
-/* client.c; local: as a proxy says, or NULL; counted: by the door, or NULL */
-void client_start(struct smtpd *, const struct daemon_listener *, int fd,
-    const char *remote, const char *local, const struct limit_addr *counted);
+/* client.c */
+void client_start(struct front *, const struct front_peer *);
 void client_run(struct client *); /* go on after an answer */
 void client_rcpt(struct client *);
 /* Whose mailbox is it? */

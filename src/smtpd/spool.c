@@ -27,13 +27,13 @@ open_disk(struct smtpd *f, struct spool *s, struct err *e)
 	fs_random(&number, sizeof(number));
 	snprintf(
 	    name, sizeof(name), PREFIX "%016llx", (unsigned long long)number);
-	s->fd = openat(
-	    f->d.spool_dir, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	s->fd = openat(f->base.d.spool_dir, name,
+	    O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (s->fd != -1)
-		s->reader = openat(
-		    f->d.spool_dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		s->reader = openat(f->base.d.spool_dir, name,
+		    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->fd == -1 || s->reader == -1 ||
-	    unlinkat(f->d.spool_dir, name, 0) == -1) {
+	    unlinkat(f->base.d.spool_dir, name, 0) == -1) {
 		err_sys(e, "spool");
 		if (s->fd != -1)
 			close(s->fd);
@@ -49,8 +49,8 @@ open_disk(struct smtpd *f, struct spool *s, struct err *e)
 void
 spool_sweep(struct smtpd *f)
 {
-	int fd =
-	    openat(f->d.spool_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(
+	    f->base.d.spool_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
 	struct dirent *de;
 
@@ -61,7 +61,7 @@ spool_sweep(struct smtpd *f)
 	}
 	while ((de = readdir(d)) != NULL)
 		if (str_starts(str_from(de->d_name), STR(PREFIX)))
-			(void)unlinkat(f->d.spool_dir, de->d_name, 0);
+			(void)unlinkat(f->base.d.spool_dir, de->d_name, 0);
 	closedir(d);
 }
 

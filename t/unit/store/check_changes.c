@@ -768,7 +768,7 @@ START_TEST(rotation_race)
 {
 	struct mailbox *m;
 	struct changes c;
-	char name[8];
+	char name[16];
 	pid_t pid[4];
 	int i, k, status, seen[4] = { 0 }, left = 4;
 	uint64_t modseq[4] = { 0 };

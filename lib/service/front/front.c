@@ -1,0 +1,139 @@
+#include "service/front/front.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "system/log/log.h"
+
+#define STOP_S 3. /* clients have so long to go */
+
+static void
+configure(struct front *f)
+{
+	struct conf_errors errors;
+	struct config *c;
+	struct err e;
+	SSL_CTX *tls;
+
+	conf_errors_init(&errors);
+	c = config_parse(buf_str(&f->d.config), &errors);
+	if (c != NULL) {
+		if (!f->ops->keeps_configs)
+			config_free(&f->config);
+		f->config = c;
+		f->timeouts = (struct conn_timeouts){
+			.read_ms = 0, /* the protocol's own clock */
+			.write_ms = (unsigned)c->limits.write_ms,
+			.handshake_ms = (unsigned)c->limits.handshake_ms,
+		};
+	} else
+		LOG_ERROR("config", F_STR("err", buf_str(&errors.text)));
+	conf_errors_release(&errors);
+	if (f->d.key.n == 0)
+		return;
+	tls = tls_server_ctx(
+	    buf_str(&f->d.cert), buf_str(&f->d.key), f->ops->has_tickets, &e);
+	if (tls == NULL) {
+		LOG_ERROR("tls.config", F_ERR(&e));
+		return;
+	}
+	SSL_CTX_free(f->tls); /* live sessions hold theirs */
+	f->tls = tls;
+}
+
+static void
+stop_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+stop(struct front *f)
+{
+	unsigned i;
+
+	f->stopping = true;
+	for (i = 0; i < f->d.nlisteners; i++)
+		ev_io_stop(f->loop, &f->listeners[i]);
+	f->ops->stop(f);
+	ev_timer_init(&f->stop_timer, stop_cb, STOP_S, 0.);
+	ev_timer_start(f->loop, &f->stop_timer);
+	front_left(f);
+}
+
+void
+front_left(struct front *f)
+{
+	if (f->stopping && f->clients.live == 0)
+		ev_break(f->loop, EVBREAK_ALL);
+}
+
+static void
+ctl_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct front *f = w->data;
+	struct ipc_msg m;
+
+	switch (daemon_receive(&f->d, &m)) {
+	case DAEMON_NONE:
+		break;
+	case DAEMON_CONFIG:
+		configure(f);
+		break;
+	case DAEMON_PEER:
+		f->ops->peers(f);
+		break;
+	case DAEMON_STOP:
+	case DAEMON_LOST:
+		ev_io_stop(loop, w);
+		stop(f);
+		break;
+	case DAEMON_MESSAGE:
+		f->ops->message(f, &m);
+		ipc_close_fds(&m);
+		break;
+	}
+}
+
+static void
+accept_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct front *f = w->data;
+
+	front_accept(f, &f->d.listeners[w - f->listeners]);
+}
+
+int
+front_init(struct front *f, const struct front_ops *ops)
+{
+	uint64_t seed;
+
+	if (sodium_init() == -1)
+		return 71;
+	f->ops = ops;
+	daemon_init(&f->d, ops->prog);
+	f->loop = ev_default_loop(EVBACKEND_EPOLL);
+	randombytes_buf(&seed, sizeof(seed));
+	door_init(&f->door, seed);
+	configure(f);
+	return f->config == NULL ? 78 : 0;
+}
+
+void
+front_run(struct front *f, const struct confine_dir *dirs, size_t n)
+{
+	unsigned i;
+
+	daemon_confine(&f->d, f->ops->profile, dirs, n);
+	ev_io_init(&f->ctl, ctl_cb, f->d.ctl, EV_READ);
+	f->ctl.data = f;
+	ev_io_start(f->loop, &f->ctl);
+	f->ops->peers(f);
+	for (i = 0; i < f->d.nlisteners; i++) {
+		ev_io_init(
+		    &f->listeners[i], accept_cb, f->d.listeners[i].fd, EV_READ);
+		f->listeners[i].data = f;
+		ev_io_start(f->loop, &f->listeners[i]);
+	}
+	ev_run(f->loop, 0);
+}

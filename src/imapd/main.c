@@ -1,0 +1,132 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "imapd.h"
+#include "profile.h"
+#include "system/log/log.h"
+
+/* Those who wait for an authd that is gone get their answer now. */
+static void
+auth_gone(void *user, int fd)
+{
+	struct imapd *f = user;
+	const struct msg_auth_result temp = { .verdict = AUTH_TEMP };
+	struct client *cl;
+	uint32_t at = 0;
+
+	daemon_peer_lost(&f->base.d, fd);
+	while ((cl = idtable_each(&f->base.clients, &at)) != NULL)
+		if (cl->state == CLIENT_AUTH)
+			login_result(cl, &temp);
+}
+
+static void
+auth_said(void *user, struct ipc_msg *m)
+{
+	struct imapd *f = user;
+	struct client *cl = idtable_get(&f->base.clients, m->id);
+	struct msg_auth_result r;
+	struct str data;
+
+	if (cl == NULL)
+		return; /* hung up meanwhile */
+	log_set_sid(str_from(cl->cid));
+	if (m->type == MSG_AUTH_CHALLENGE && msg_unpack_blob(m, &data))
+		login_challenge(cl, data);
+	else if (m->type == MSG_AUTH_RESULT && msg_unpack_auth_result(m, &r))
+		login_result(cl, &r);
+	else
+		LOG_ERROR("auth.message", F_INT("type", m->type));
+	log_set_sid(STR(""));
+}
+
+static void
+watch_auth(struct imapd *f)
+{
+	link_use(&f->auth, daemon_peer_fd(&f->base.d, PROG_AUTHD, 0));
+}
+
+static void
+session_message(struct imapd *f, struct ipc_msg *m)
+{
+	struct client *cl = idtable_get(&f->base.clients, m->id);
+	struct msg_session s;
+
+	if (cl == NULL || !msg_unpack_session(m, &s) ||
+	    (cl->state != CLIENT_AUTH && cl->state != CLIENT_STARTING))
+		return; /* its descriptor is closed by the caller: the session
+			 * sees the end of its stream */
+	log_set_sid(str_from(cl->cid));
+	if (s.ok && m->nfds == 1) {
+		LOG_INFO("login", F_STR("account", s.account),
+		    F_STR("login", s.login), F_CSTR("remote", cl->remote),
+		    F_INT("tls", conn_is_tls(cl->conn)));
+		relay_start(cl, ipc_take_fd(m, 0));
+	} else {
+		client_say(cl,
+		    "%s NO [UNAVAILABLE] your mailbox cannot be opened now; "
+		    "the administrator's log says why (cid %s)",
+		    cl->tag, cl->cid);
+		cl->state = CLIENT_GREETED;
+		conn_pause(cl->conn, false);
+		conn_kick(cl->conn);
+	}
+	log_set_sid(STR(""));
+}
+
+static void
+peers(struct front *base)
+{
+	watch_auth((struct imapd *)base);
+}
+
+static void
+message(struct front *base, struct ipc_msg *m)
+{
+	if (m->type == MSG_SESSION)
+		session_message((struct imapd *)base, m);
+}
+
+static void
+stop(struct front *base)
+{
+	struct client *cl;
+	uint32_t at = 0;
+
+	while ((cl = idtable_each(&base->clients, &at)) != NULL) {
+		if (cl->state == CLIENT_GREETED)
+			client_bye(cl, "server is going down, come back");
+		else if (cl->session != NULL)
+			conn_finish(cl->session);
+	}
+}
+
+static const struct front_ops ops = {
+	.prog = "quire-imapd",
+	.profile = &imapd_profile,
+	.has_tickets = true,
+	.busy = "* BYE [UNAVAILABLE] too many connections, try later\r\n",
+	.crowded = "* BYE [LIMIT] too many connections from your network, try "
+		   "later\r\n",
+	.start = client_start,
+	.peers = peers,
+	.message = message,
+	.stop = stop,
+};
+
+int
+main(void)
+{
+	struct imapd *f = calloc(1, sizeof(*f));
+	int status;
+
+	if (f == NULL)
+		return 71;
+	if ((status = front_init(&f->base, &ops)) != 0)
+		return status;
+	link_init(
+	    &f->auth, f->base.loop, "quire-authd", auth_said, auth_gone, f);
+	front_run(&f->base, NULL, 0);
+	return 0;
+}
