@@ -84,6 +84,8 @@ put_found(struct tool *t, const struct dmarc_found *f)
 	if (f->org.n > 0)
 		tool_put(t, "org", f->org);
 	tool_put_bool(t, "authentic", f->is_secure);
+	if (f->insecure_at.n > 0)
+		tool_put(t, "insecure_at", f->insecure_at);
 	if (f->why != NULL)
 		tool_put(t, "why", str_from(f->why));
 	if (f->status != DMARC_PASS)

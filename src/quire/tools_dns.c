@@ -67,6 +67,8 @@ cmd_iprev(struct quire *q, int argc, char **argv)
 	if (r.name.n > 0)
 		tool_put(&t, "name", r.name);
 	tool_put_bool(&t, "authentic", r.is_secure);
+	if (r.insecure_at.n > 0)
+		tool_put(&t, "insecure_at", r.insecure_at);
 	return tool_end(&t, 0);
 }
 

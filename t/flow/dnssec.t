@@ -29,13 +29,19 @@ twice CNAME mid
 mid CNAME mail.plain.test.
 here CNAME mail
 key2._domainkey CNAME key._domainkey.plain.test.
+mark A $OUR
+_dmarc.mark CNAME _dmarc.plain.test.
 Z
 cat >>"$T/knot/zones/plain.test.zone" <<Z
 back CNAME mail.signed.test.
+7.ptr PTR host7
+host7 A 127.0.0.7
 Z
+REVERSE='7.0.0 CNAME 7.ptr.plain.test.' # RFC 2317
 zone 127.in-addr.arpa <<Z
 5.0.0 PTR mail.signed.test.
 6.0.0 PTR mail.plain.test.
+$REVERSE
 Z
 KNOT_SIGNED="signed.test broken.test 127.in-addr.arpa"
 KNOT_TEMPLATES="  - id: signed
@@ -144,6 +150,13 @@ rm -f "$MD"/new/*
 as /usr/bin/python3 "$T/smtp.py" "$SMTP" $OUR mail.plain.test a@signed.test "$T/signed" quire@localhost >/dev/null 2>&1
 like "and so does the header" "$(cat "$MD"/new/* | sed '/^$/q' | tr -d '\n' | tr '\t' ' ')" \
     'dkim=pass \([^)]*dnssec as far as key._domainkey.plain.test, without dnssec\) header.d=signed.test'
+sed 's/^From:.*/From: a@mark.signed.test\r/' "$T/m" >"$T/mark"
+as quire dkim sign --key "$T/key.pem" --domain signed.test --selector key "$T/mark" >"$T/signed"
+rm -f "$MD"/new/*
+as /usr/bin/python3 "$T/smtp.py" "$SMTP" 127.0.0.7 mail.plain.test a@signed.test "$T/signed" quire@localhost >/dev/null 2>&1
+head=$(cat "$MD"/new/* | sed '/^$/q' | tr -d '\n' | tr '\t' ' ')
+like "a policy elsewhere" "$head" 'dmarc=pass \(p=reject, dnssec as far as _dmarc.plain.test, without dnssec\)'
+like "a reverse name elsewhere" "$head" 'iprev=pass \(dnssec as far as 7.ptr.plain.test, without dnssec\)'
 receive 127.0.0.6 a@plain.test plain.test
 like "unsigned: DKIM passes" "$head" 'dkim=pass \([^)]*, without dnssec\) header.d=plain.test'
 like "SPF fails, unsigned" "$head" 'spf=fail \(without dnssec\)'

@@ -139,6 +139,8 @@ void
 dmarc_answer(struct dmarc *d, const struct dns_answer *an)
 {
 	d->found.is_secure &= an->is_secure;
+	if (dns_insecure_at(an).n > 0)
+		d->found.insecure_at = arena_str(d->arena, dns_insecure_at(an));
 	if (d->tree != NULL)
 		tree_answer(d, an);
 	else

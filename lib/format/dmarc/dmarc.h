@@ -121,11 +121,12 @@ struct dmarc_found {
 	enum dmarc_status status; /* DMARC_PASS: there is a record */
 	const char *why;
 	struct dmarc_record record;
-	struct str domain; /* it is of: From's, or the organization's */
-	struct str org;	   /* From's organizational domain; may be empty */
-	bool is_org;	   /* it is not of From's domain itself */
-	bool is_absent;	   /* From's domain does not exist: np= */
-	bool is_secure;	   /* every answer was */
+	struct str domain;	/* it is of: From's, or the organization's */
+	struct str org;		/* From's organizational domain; may be empty */
+	bool is_org;		/* it is not of From's domain itself */
+	bool is_absent;		/* From's domain does not exist: np= */
+	bool is_secure;		/* every answer was */
+	struct str insecure_at; /* dns_insecure_at() of the last that has it */
 };
 
 struct dmarc;

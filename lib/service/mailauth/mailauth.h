@@ -80,6 +80,7 @@ struct iprev_result {
 	enum iprev_status status;
 	struct str name; /* verified, or empty */
 	bool is_secure;
+	struct str insecure_at; /* dns_insecure_at(), of PTR first */
 };
 
 enum dnsbl_status {

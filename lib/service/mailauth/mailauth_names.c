@@ -51,6 +51,18 @@ points_back(const struct iprev_task *t, const struct dns_answer *a)
 	return false;
 }
 
+static void
+pass(struct iprev_task *t, const struct lookup *back)
+{
+	const struct dns_answer *ptr = t->ptr.answer, *address = back->answer;
+	struct str at = dns_insecure_at(ptr);
+
+	t->result = (struct iprev_result){ .status = IPREV_PASS,
+		.name = back->q.name,
+		.is_secure = ptr->is_secure && address->is_secure,
+		.insecure_at = at.n > 0 ? at : dns_insecure_at(address) };
+}
+
 bool
 iprev_run(struct asker *k, void *state)
 {
@@ -81,10 +93,7 @@ iprev_run(struct asker *k, void *state)
 			t->result.status = IPREV_TEMPERROR;
 		if (!points_back(t, t->back[i].answer))
 			continue;
-		t->result = (struct iprev_result){
-			IPREV_PASS, t->back[i].q.name,
-			t->ptr.answer->is_secure && t->back[i].answer->is_secure
-		};
+		pass(t, &t->back[i]);
 		return true;
 	}
 	return true;

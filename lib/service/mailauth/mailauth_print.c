@@ -38,18 +38,30 @@ dnssec(bool is_secure)
 	return is_secure ? "with dnssec" : "without dnssec";
 }
 
-/* "WHAT, with dnssec"; either may be missing */
+/* "WHAT, dnssec as far as NAME, without dnssec"; the first two may be missing:
+ * the name is where the chain of names leaves what is signed */
+static void
+comment_far(struct printing *p, struct authres_method *m, const char *what,
+    struct str far, bool secure)
+{
+	struct buf b;
+
+	buf_init(&b, 4096);
+	if (what != NULL)
+		buf_printf(&b, "%s, ", what);
+	if (far.n > 0)
+		buf_printf(&b, "dnssec as far as %.*s, ",
+		    STR_ARG(str_sub(far, 0, MAX_VALUE)));
+	buf_puts(&b, dnssec(secure));
+	m->comment = arena_str(p->arena, buf_str(&b));
+	buf_release(&b);
+}
+
 static void
 comment(
     struct printing *p, struct authres_method *m, const char *what, bool secure)
 {
-	struct buf b;
-
-	buf_init(&b, 1024);
-	buf_printf(&b, "%s%s%s", what == NULL ? "" : what,
-	    what == NULL ? "" : ", ", dnssec(secure));
-	m->comment = arena_str(p->arena, buf_str(&b));
-	buf_release(&b);
+	comment_far(p, m, what, STR(""), secure);
 }
 
 static void
@@ -59,7 +71,7 @@ put_iprev(struct printing *p, const struct mailauth *ma)
 	struct authres_method *m =
 	    method(p, "iprev", iprev_status_name(r->status));
 
-	comment(p, m, NULL, r->is_secure);
+	comment_far(p, m, NULL, r->insecure_at, r->is_secure);
 	prop(m, "policy", "iprev", ma->client.remote);
 }
 
@@ -81,10 +93,7 @@ put_dkim(struct printing *p, const struct dkim_result *r)
 	if (r->n_unsigned > 0)
 		buf_printf(&b, ", %llu octets of the body are not signed",
 		    (unsigned long long)r->n_unsigned);
-	if (r->insecure_at.n > 0) /* its domain delegates the key so far */
-		buf_printf(&b, ", dnssec as far as %.*s",
-		    STR_ARG(str_sub(r->insecure_at, 0, MAX_VALUE)));
-	comment(p, m, buf_cstr(&b), r->is_secure);
+	comment_far(p, m, buf_cstr(&b), r->insecure_at, r->is_secure);
 	buf_release(&b);
 	prop(m, "header", "d", r->sig->domain);
 	prop(m, "header", "s", r->sig->selector);
@@ -135,7 +144,9 @@ put_dmarc(struct printing *p, const struct mailauth_result *r)
 		    !r->dmarc.is_sampled_out  ? "" :
 		    r->policy->record.is_test ? ", a test" :
 						", outside of pct");
-	comment(p, m, buf_cstr(&b), r->policy != NULL && r->policy->is_secure);
+	comment_far(p, m, buf_cstr(&b),
+	    r->policy == NULL ? STR("") : r->policy->insecure_at,
+	    r->policy != NULL && r->policy->is_secure);
 	buf_release(&b);
 	prop(m, "header", "from", r->from);
 }
