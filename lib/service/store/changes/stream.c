@@ -9,9 +9,9 @@
  *    behind them does not belong to it: its writer sees that by the place and
  *    writes again into the next file. So all agree on where a file ends, and
  *    nobody has to be asked before it is changed for the next.
- * 3. The place is also looked at for a file that was cut, and the name for
- *    one that was replaced: what was written to another than readers open is
- *    written again.
+ * 3. After the write the file is looked at by its name: one that got shorter
+ *    is removed, and what was written to another than readers open is written
+ *    again.
  * 4. When a record cannot be written the file is removed: readers then know
  *    nothing, which is true. What is noted never fails.
  * 5. It is of one boot, and of one inode: after a power cut, a restore or a
@@ -22,6 +22,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
@@ -295,12 +297,30 @@ enum put {
 	PUT_FAILED,
 };
 
+/*
+ * The file of that name, if it is ours. Not by stat(2): where that has been
+ * asked for times, the next write has to record a finer one, and costs twice
+ * as much.
+ */
+static bool
+look_at_name(struct account *a, uint64_t *size)
+{
+	const struct stream *s = &a->stream;
+	struct statx x;
+
+	if (statx(dir_of(a), CURRENT, AT_SYMLINK_NOFOLLOW,
+		STATX_INO | STATX_SIZE, &x) == -1)
+		return false;
+	*size = x.stx_size;
+	return x.stx_ino == s->ino &&
+	       makedev(x.stx_dev_major, x.stx_dev_minor) == s->dev;
+}
+
 static enum put
 put(struct account *a, struct stream_record *r)
 {
 	struct stream *s = &a->stream;
 	char raw[STREAM_RECORD];
-	struct stat st;
 	uint64_t was = s->end;
 	off_t end;
 
@@ -308,19 +328,17 @@ put(struct account *a, struct stream_record *r)
 	stream_record_pack(raw, r, s->salt);
 	if (step_append(s->fd, str_make(raw, sizeof(raw))) == -1)
 		return PUT_FAILED;
-	end = lseek(s->fd, 0, SEEK_CUR);
-	if (end == -1)
-		return PUT_FAILED;
-	s->end = (uint64_t)end;
+	if (!look_at_name(a, &s->end))
+		return PUT_ELSEWHERE;
 	/* it was cut behind what we saw, or a part of a record precedes */
 	if (s->end < was + STREAM_RECORD || s->end % STREAM_RECORD != 0)
 		return PUT_FAILED;
-	return s->end <= limit(s) &&
-		       fstatat(dir_of(a), CURRENT, &st, AT_SYMLINK_NOFOLLOW) ==
-			   0 &&
-		       st.st_ino == s->ino && st.st_dev == s->dev ?
-		   PUT_DONE :
-		   PUT_ELSEWHERE;
+	if (s->end <= limit(s))
+		return PUT_DONE;
+	/* full: where does ours stand? */
+	end = lseek(s->fd, 0, SEEK_CUR);
+	return end != -1 && (uint64_t)end <= limit(s) ? PUT_DONE :
+							PUT_ELSEWHERE;
 }
 
 /* None could be made just now, and nobody else has made one. */
