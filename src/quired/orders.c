@@ -115,13 +115,23 @@ open_index(struct quired *q, const struct config_account *a,
 	return fd;
 }
 
-/* Not to be had is no reason to refuse mail. */
+/*
+ * Not to be had is no reason to refuse mail. It is the owner's, who cannot
+ * open it, so that what a worker makes of it counts against his quota.
+ */
 static int
-open_marks(struct quired *q, const struct config_account *a)
+open_marks(
+    struct quired *q, const struct config_account *a, const struct msg_order *o)
 {
 	struct err e = { 0 };
 	int fd = config_open_marks(q->config, a, &e);
 
+	if (fd != -1 && geteuid() == 0 && !q->config->is_single_user &&
+	    fchown(fd, (uid_t)o->uid, (gid_t)o->gid) == -1) {
+		err_sys(&e, "chown");
+		close(fd);
+		fd = -1;
+	}
 	if (fd == -1)
 		LOG_WARN("marks", F_STR("account", a->name), F_ERR(&e));
 	return fd;
@@ -154,7 +164,7 @@ open_account(struct quired *q, const struct config_account *a,
 		o->has_index = true;
 		fds[n++] = fd;
 	}
-	fd = open_marks(q, a);
+	fd = open_marks(q, a, o);
 	if (fd != -1) {
 		o->has_marks = true;
 		fds[n++] = fd;

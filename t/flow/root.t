@@ -110,6 +110,11 @@ print("again", session("a").state)
 P
 is "a's mailbox is a's" "$(stat -c %u "$T/mail/a/cur" "$T/mail/a/quire/journal" |
     sort -u)" $A
+is "so are its marks, which it cannot open" \
+    "$(stat -c '%u %a' "$T/state/marks/a"; stat -c '%u %a' "$T/state/marks")" \
+    "$A 600
+0 700"
+ok "and they are written to" test -s "$T/state/marks/a"
 like "both run under their owner" "$(cat "$T/py")" 'sessions 2'
 like "without capabilities" "$(cat "$T/py")" "caps \['0000000000000000'\]"
 like "one crashes, the other goes on" "$(cat "$T/py")" 'alive 1'
