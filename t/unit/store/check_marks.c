@@ -423,7 +423,7 @@ START_TEST(slots)
 	struct account *a = marked(), *b;
 	struct mailbox *m, *n;
 	struct stat st;
-	char name[8];
+	char name[16];
 	int i, other;
 
 	other = openat(t_rootfd, "../marks", O_RDWR);
