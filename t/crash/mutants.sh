@@ -50,7 +50,7 @@ mutant view/view_apply.c $v \
     killed_between_ok_and_rename_new_index_scan_seen_stays \
     's/(v->st\[row\] \|= ST_INTENT;)/\1 v->fn[row] = v->fnx[row];/'
 # an index forgets intents
-mutant view/index.c $v \
+mutant view/index_write.c $v \
     killed_after_rename_taken_back_new_index_scan_not_seen \
     's/\| ST_INTENT \| ST_DONE \|/| ST_DONE |/'
 # a lost rename is taken for a wish, a wish for a lost rename
@@ -59,7 +59,7 @@ mutant maildir/scan_judge.c $v done_rename_lost_with_the_power_seen_stays \
 mutant maildir/scan_judge.c $v done_name_turned_back_in_this_boot_not_seen \
     's/\(ST_INTENT \| ST_OLDBOOT\)\) != 0 && theirs/(ST_INTENT | ST_DONE)) != 0 \&\& theirs/'
 # DONE never becomes durable
-mutant view/index.c $v durable_name_turned_back_in_another_boot_not_seen \
+mutant view/index_write.c $v durable_name_turned_back_in_another_boot_not_seen \
     's/return \(v->st\[i\] & \(ST_DONE \| ST_OLDBOOT\)\) == ST_DONE/return 0/; s/st\[i\] = v->st\[i\] &/st[i] = (v->st[i] | (v->st[i] & ST_DONE ? ST_OLDBOOT : 0)) \&/'
 # a rename that found no file counts as done
 mutant maildir/mirror.c $v renamed_by_others_before_our_rename_both_win \

@@ -46,8 +46,19 @@ struct index_head {
 	uint32_t small_crc;
 	uint32_t crc; /* of the head: its name in the journal */
 };
+#define INDEX_HEAD  512
+#define INDEX_PAGE  4096
+#define INDEX_BLOCK 65536 /* of the columns, per CRC */
+#define INDEX_ROWS  50000000u
+#define INDEX_SMALL (64u << 20)
+/* Where the columns stand, and how many blocks of them there are. */
+uint64_t index_columns_at(const struct index_head *);
+uint64_t index_columns_len(const struct index_head *);
+size_t index_columns_blocks(const struct index_head *);
+void index_head_pack(char p[INDEX_HEAD], struct index_head *);
 void index_name(const char *what, uint64_t number, char out[32]);
 bool index_is_name(const char *file, const char *what, uint64_t *number);
+/* ---- index_write.c ---- */
 /*
  * Write the state of the view as the index of that generation; rec[row] and
  * goner[i] are the places of the records. Durable when it returns; *h is
@@ -55,6 +66,7 @@ bool index_is_name(const char *file, const char *what, uint64_t *number);
  */
 int index_write(struct mailbox *, struct index_head *, uint64_t *rec,
     const uint64_t *goner, struct err *);
+/* ---- index.c again ---- */
 /*
  * Load what journal j goes on from into the (empty) view. -1: it is not
  * there or not whole. Reads the head and what is small; a large one's columns
@@ -65,6 +77,10 @@ int index_load(
 /* All of it, for verify: false and *why. */
 bool
 index_check(int dirfd, uint64_t gen, struct index_head *, const char **why);
+
+/* ---- mapped.c ---- */
+/* False: too many; such an index is copied instead. */
+bool index_watch_map(char *p, size_t n);
 /* Give up the columns index_load() mapped. */
 void index_unmap(char *block, size_t n);
 /* Was this block cut short under us? Then its view means nothing. */
