@@ -417,6 +417,7 @@ START_TEST(copy_moved_by_others_is_a_message)
 	ranges_add(&uids, 1, 1);
 	ck_assert_int_eq(mailbox_copy(inbox, to, &uids, &r, &e), 0);
 	copy_result_release(&r);
+	ranges_release(&uids);
 	mailbox_close(&to);
 	to = t_mailbox(home, "Archive");
 	t_sync(to, NULL);
