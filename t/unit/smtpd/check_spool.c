@@ -20,15 +20,15 @@ setup(void)
 {
 	strcpy(dir, "/tmp/quire-spool.XXXXXX");
 	ck_assert(mkdtemp(dir) != NULL);
-	front.d.spool_dir = open(dir, O_RDONLY | O_DIRECTORY);
-	ck_assert(front.d.spool_dir != -1);
+	front.base.d.spool_dir = open(dir, O_RDONLY | O_DIRECTORY);
+	ck_assert(front.base.d.spool_dir != -1);
 	front.spooled = 0;
 }
 
 static void
 teardown(void)
 {
-	close(front.d.spool_dir);
+	close(front.base.d.spool_dir);
 	ck_assert(rmdir(dir) == 0); /* nothing is left */
 }
 
@@ -96,12 +96,12 @@ END_TEST
 START_TEST(sweeps)
 {
 	int fd =
-	    openat(front.d.spool_dir, "message-left", O_CREAT | O_WRONLY, 0600);
+	    openat(front.base.d.spool_dir, "message-left", O_CREAT | O_WRONLY, 0600);
 
 	ck_assert(fd != -1);
 	close(fd);
 	spool_sweep(&front);
-	ck_assert(faccessat(front.d.spool_dir, "message-left", F_OK, 0) == -1);
+	ck_assert(faccessat(front.base.d.spool_dir, "message-left", F_OK, 0) == -1);
 }
 END_TEST
 
