@@ -46,7 +46,7 @@ struct look {
 		uint8_t id[16];
 		char name[32];
 		bool is_subscribed, exists;
-		uint64_t modseq;
+		uint64_t modseq; /* 0: it could not be opened */
 	} v[BOXES];
 	size_t n;
 };
@@ -70,7 +70,8 @@ look(struct account *a, struct look *l)
 	}
 	for (i = 0; i < l->n; i++) {
 		l->v[i].modseq = 0;
-		/* it may be on its way to another name */
+		/* who may not write does not end a RENAME that has begun: it
+		 * is on its way to that name */
 		if (l->v[i].exists && account_status(a, str_from(l->v[i].name),
 					  &c, NULL) == ACCOUNT_OK)
 			l->v[i].modseq = c.highestmodseq;
@@ -125,7 +126,8 @@ compare(const struct look *was, const struct look *is, const struct changes *c)
 		if (strcmp(is->v[i].name, was->v[k].name) != 0 &&
 		    !is_told(c, CHANGED_RENAMED, id, is->v[i].name))
 			return untold("renamed", is->v[i].name);
-		if (is->v[i].modseq != was->v[k].modseq &&
+		if (was->v[k].modseq != 0 &&
+		    is->v[i].modseq != was->v[k].modseq &&
 		    !is_told(c, CHANGED_MAILBOX, id, NULL))
 			return untold("changed", is->v[i].name);
 	}

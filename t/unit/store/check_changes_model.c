@@ -15,7 +15,7 @@
 #define SESSIONS 3
 #define READERS	 4
 #define NAMES	 6 /* besides INBOX: a b a/c d e f, made and removed */
-#define BOXES	 32
+#define BOXES	 200
 
 static const char *const names[NAMES] = { "a", "b", "a/c", "d", "e", "f" };
 
@@ -42,7 +42,7 @@ static struct account *writer[SESSIONS];
 
 struct look {
 	struct seen {
-		char name[32];
+		char name[STORE_MAX_NAME + 1];
 		bool exists, is_subscribed;
 		uint8_t id[16];
 		struct mailbox_counts c;
@@ -170,7 +170,7 @@ compare(struct reader *r, const struct look *now, const struct changes *c)
 static void
 ask(struct reader *r)
 {
-	struct look now;
+	static struct look now;
 	struct changes c;
 	struct err e = { 0 };
 
