@@ -54,6 +54,7 @@ serve(const struct check_setup *setup, int link)
 {
 	static char buf[IPC_MAX];
 	struct ipc_msg m;
+	char was_slow;
 	int chan;
 
 	dns_watch(setup->mailauth.dns, link, unwanted);
@@ -63,7 +64,8 @@ serve(const struct check_setup *setup, int link)
 		check_work(setup, chan, &m);
 		ipc_close_fds(&m);
 		close(chan);
-		if (write(link, "", 1) != 1)
+		was_slow = check_was_slow();
+		if (write(link, &was_slow, 1) != 1)
 			break;
 	}
 	_exit(0);
@@ -275,7 +277,7 @@ void
 pool_done(struct pool *p, const struct pollfd *v, unsigned n)
 {
 	struct pool_child *c;
-	char byte;
+	char was_slow;
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
@@ -286,10 +288,11 @@ pool_done(struct pool *p, const struct pollfd *v, unsigned n)
 				break;
 		/* one that died is told by SIGCHLD, with the reason */
 		if (c == p->children + POOL_CHILDREN ||
-		    recv(c->link, &byte, 1, MSG_DONTWAIT) != 1)
+		    recv(c->link, &was_slow, 1, MSG_DONTWAIT) != 1)
 			continue;
 		end_question(p, c);
-		if (c->served >= POOL_QUESTIONS || p->n_idle > POOL_IDLE_MAX)
+		if (was_slow != 0 || c->served >= POOL_QUESTIONS ||
+		    p->n_idle > POOL_IDLE_MAX)
 			let_go(p, c);
 	}
 }

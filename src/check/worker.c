@@ -1,9 +1,11 @@
 #include "worker.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 #include "base/date.h"
 #include "system/fs/fs.h"
@@ -11,6 +13,8 @@
 
 #define CHUNK	    65536
 #define CPU_S	    60	  /* of one message; 100 MiB to hash take one */
+#define SLOW_US	    20000 /* of CPU: others first from then on */
+#define SLOW_NICE   10
 #define PATIENCE_MS 10000 /* with a front that does not read */
 
 /* The channel is shared with our siblings, each message is whole. */
@@ -223,6 +227,36 @@ client_of(const struct msg_check *q, struct mailauth_client *c)
 	return mailauth_client_ip(c, q->remote);
 }
 
+static volatile sig_atomic_t is_slow;
+
+static void
+step_back(int sig)
+{
+	(void)sig;
+	is_slow = 1;
+	(void)setpriority(PRIO_PROCESS, 0, SLOW_NICE);
+}
+
+/* Ordinary messages take a few milliseconds. A question that takes much more
+ * leaves the processor to others; a process cannot come back from there. */
+static void
+watch_cpu(bool on)
+{
+	struct sigaction sa = { .sa_handler = step_back,
+		.sa_flags = SA_RESTART };
+	struct itimerval t = { .it_value.tv_usec = on ? SLOW_US : 0 };
+
+	if (on)
+		(void)sigaction(SIGPROF, &sa, NULL);
+	(void)setitimer(ITIMER_PROF, &t, NULL);
+}
+
+bool
+check_was_slow(void)
+{
+	return is_slow != 0;
+}
+
 /* Of this question: the process has answered others before. */
 static void
 limit_cpu(void)
@@ -235,6 +269,7 @@ limit_cpu(void)
 	cpu.rlim_cur =
 	    (rlim_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) + CPU_S + 1;
 	(void)setrlimit(RLIMIT_CPU, &cpu);
+	watch_cpu(true);
 }
 
 void
@@ -259,6 +294,7 @@ check_work(const struct check_setup *s, int chan, struct ipc_msg *m)
 		answer_envelope(s, &a, &c, m->type, &answer);
 	else if (m->nfds == 1)
 		answer_message(s, &a, &c, m->fds[0], &q, &head, &answer);
+	watch_cpu(false);
 	send_answer(chan, m->id, &answer);
 	buf_release(&head);
 	arena_release(&a);
