@@ -533,6 +533,7 @@ START_TEST(name_grammar_served)
 		ck_assert_int_ge(n.seconds, last);
 		last = n.seconds;
 		text = t_text(m, msg.uid);
+		ck_assert_msg(text != NULL, "%.*s", STR_ARG(msg.name));
 		ck_assert_str_eq(text, "a: b\r\n\r\nx\r\n");
 		free(text);
 	}

@@ -182,7 +182,19 @@ add_stray(struct strays *s, uint64_t uhash, const char *file, bool is_new)
 	s->v[s->n++] = (struct stray_file){ uhash, xstrdup(file), is_new };
 }
 
-/* Kept are only those that row_open_likely() would not find. */
+/* Would row_open_likely() find it? Letters may stand in any order, or twice. */
+static bool
+is_likely(const struct name *n, uint32_t fn, const char *file)
+{
+	char name[NAME_LEN + 1];
+
+	return n->has_info && n->fn == fn && n->extra.n == 0 &&
+	       n->base.n == n->unique.n &&
+	       name_with_info(name, n->base, fn, STR("")) &&
+	       strcmp(name, file) == 0;
+}
+
+/* Kept are only those that it would not find. */
 static void
 read_strays(struct mailbox *m, struct strays *s, const struct key *keys,
     const char *sub, bool is_new)
@@ -208,8 +220,7 @@ read_strays(struct mailbox *m, struct strays *s, const struct key *keys,
 			NULL :
 			bsearch(&key, keys, v->n, sizeof(*keys), key_cmp);
 		if (k != NULL &&
-		    (is_new || !n.has_info || n.fn != v->fn[k->row] ||
-			n.extra.n > 0 || n.base.n != n.unique.n))
+		    (is_new || !is_likely(&n, v->fn[k->row], de->d_name)))
 			add_stray(s, key.uhash, de->d_name, is_new);
 	}
 	closedir(d);
