@@ -95,13 +95,14 @@ END_TEST
 
 START_TEST(sweeps)
 {
-	int fd =
-	    openat(front.base.d.spool_dir, "message-left", O_CREAT | O_WRONLY, 0600);
+	int fd = openat(
+	    front.base.d.spool_dir, "message-left", O_CREAT | O_WRONLY, 0600);
 
 	ck_assert(fd != -1);
 	close(fd);
 	spool_sweep(&front);
-	ck_assert(faccessat(front.base.d.spool_dir, "message-left", F_OK, 0) == -1);
+	ck_assert(
+	    faccessat(front.base.d.spool_dir, "message-left", F_OK, 0) == -1);
 }
 END_TEST
 
