@@ -546,6 +546,9 @@ compare_all(void)
 	uint32_t i, uid, live;
 	int k;
 
+	/* files of expunged messages are moved in batches */
+	for (i = 0; i == 0 || (i < 100 && s[0].m->v.ngone > 0); i++)
+		sync_session(&s[0], true);
 	for (k = 0; k < SESSIONS; k++) {
 		struct session *x = &s[k];
 
@@ -560,7 +563,7 @@ compare_all(void)
 		CHECK(x->n == live);
 		view_recount(&x->m->v, &c);
 		CHECK(memcmp(&c, &x->m->v.c, sizeof(c)) == 0);
-		CHECK(x->m->v.ngone == 0 || k == 0);
+		CHECK(x->m->v.ngone == 0);
 		sync_session(x, true);
 	}
 	/* names follow in batches */
