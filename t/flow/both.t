@@ -34,7 +34,7 @@ both() {
 		fail "$name: server starts"
 		return
 	}
-	MDA="$BUILDDIR/bin/quire-mda --coexist $index -M $MD" \
+	MDA="$T/bin/quire-mda --coexist $index -M $MD" \
 	    dovecot_in /usr/bin/python3 "$T/both.py" "$DV" "$((P + 1))" \
 	    "$IMAP" "$SMTP" "$seconds" >"$T/py" 2>&1
 	while read -r verdict what; do
