@@ -142,10 +142,13 @@ struct pub {
 	uint32_t boot, gen;
 	uint64_t end, modseq;
 	uint64_t cur_mtime, new_mtime; /* ns, what the last scan knows */
+	uint64_t cur_ino;	       /* and of which directory */
 	struct counters c;	       /* for STATUS */
 	uint32_t uidvalidity;
 	uint8_t mailboxid[16];
 };
+
+struct scan_state;
 
 struct journal {
 	enum journal_kind kind;
@@ -244,8 +247,9 @@ int journal_append(struct journal *, struct ops *, uint16_t flags,
 /* The same for one that stood in another file, as it was made there. */
 int
 journal_carry(struct journal *, struct ops *, const struct txn *, struct err *);
+/* dirs NULL: an account's, or what is below it is no more to be believed */
 void journal_publish(struct journal *, const struct counters *,
-    uint64_t cur_mtime, uint64_t new_mtime);
+    const struct scan_state *dirs);
 bool pub_unpack(const char raw[PUB_SIZE], struct pub *);
 /* Copy the bytes of [off, off+n) of the file; short at its end. */
 ssize_t journal_pread(const struct journal *, void *, size_t, uint64_t off);

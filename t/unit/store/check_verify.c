@@ -152,8 +152,8 @@ append(int what)
 	    journal_append(&m->j, &m->ops, 0,
 		what == 'm' ? m->j.modseq - 1 : m->j.modseq, &c, true, &e),
 	    0);
-	journal_publish(&m->j, what == 'p' ? &(struct counters){ 0 } : &c,
-	    m->v.scan[0].mtime, m->v.scan[1].mtime);
+	journal_publish(
+	    &m->j, what == 'p' ? &(struct counters){ 0 } : &c, m->v.scan);
 	ops_clear(&m->ops);
 	m->is_dead = true;
 	mailbox_unlock(m);

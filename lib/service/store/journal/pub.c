@@ -17,8 +17,8 @@
  * 0 u32 "QPUB" | 4 u32 boot | 8 u64 end | 16 u64 modseq | 24 u64 cur mtime
  * 32 u64 new mtime | 40 u64 gen | 48 u32 uidvalidity | 52 u32 uidnext
  * 56 u32 exists | 60 u32 deleted | 64 u32 unseen | 68 u32 unread
- * 72 u64 bytes | 80 u64 deleted bytes | 88 u8[16] mailboxid | 104 zero
- * 124 u32 crc32c of 0..123
+ * 72 u64 bytes | 80 u64 deleted bytes | 88 u8[16] mailboxid
+ * 104 u64 cur ino | 112 zero | 124 u32 crc32c of 0..123
  */
 bool
 pub_unpack(const char raw[PUB_SIZE], struct pub *p)
@@ -42,6 +42,7 @@ pub_unpack(const char raw[PUB_SIZE], struct pub *p)
 	p->c.bytes = le64_get(raw + 72);
 	p->c.deleted_bytes = le64_get(raw + 80);
 	memcpy(p->mailboxid, raw + 88, 16);
+	p->cur_ino = le64_get(raw + 104);
 	return true;
 }
 
@@ -56,8 +57,8 @@ pub_read(struct journal *j)
 }
 
 void
-journal_publish(struct journal *j, const struct counters *c, uint64_t cur_mtime,
-    uint64_t new_mtime)
+journal_publish(
+    struct journal *j, const struct counters *c, const struct scan_state *dirs)
 {
 	char raw[PUB_SIZE] = { 0 };
 
@@ -65,8 +66,11 @@ journal_publish(struct journal *j, const struct counters *c, uint64_t cur_mtime,
 	le32_put(raw + 4, boot_id());
 	le64_put(raw + 8, j->end);
 	le64_put(raw + 16, j->modseq);
-	le64_put(raw + 24, cur_mtime);
-	le64_put(raw + 32, new_mtime);
+	if (dirs != NULL) {
+		le64_put(raw + 24, dirs[0].mtime);
+		le64_put(raw + 32, dirs[1].mtime);
+		le64_put(raw + 104, dirs[0].ino);
+	}
 	le64_put(raw + 40, j->gen);
 	le32_put(raw + 48, j->uidvalidity);
 	le32_put(raw + 52, c->uidnext);

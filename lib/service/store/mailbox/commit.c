@@ -122,8 +122,9 @@ mailbox_append(struct mailbox *m, uint16_t flags, bool bookkeeping, bool sync,
 		rc = view_apply(&m->v, &t);
 		m->v.is_own = false;
 		assert(rc == 0); /* what we write we must be able to read */
+		/* on its way out it is asked for by its name */
 		journal_publish(
-		    &m->j, &m->v.c, m->v.scan[0].mtime, m->v.scan[1].mtime);
+		    &m->j, &m->v.c, m->v.is_gone ? NULL : m->v.scan);
 		if (!bookkeeping)
 			marks_note(m);
 	}

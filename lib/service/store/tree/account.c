@@ -99,7 +99,7 @@ account_lock(struct account *a, struct err *e)
 			a->list_ok = false;
 		if (rc == 0) {
 			if (a->j.must_publish)
-				journal_publish(&a->j, &none, 0, 0);
+				journal_publish(&a->j, &none, NULL);
 			if (a->j.was_salvaged || a->j.was_short)
 				stream_note_tree_anew(a);
 			a->j.must_publish = a->j.was_cut = false;
@@ -136,7 +136,7 @@ account_append(struct account *a, bool sync, struct err *e)
 		    a->ops.b.n - TXN_HEAD - TXN_FOOT);
 		if (tree_apply(&a->tree, &t) == -1)
 			rc = err_set(e, ERR_PERM, "account journal refused");
-		journal_publish(&a->j, &none, 0, 0);
+		journal_publish(&a->j, &none, NULL);
 		a->list_ok = false;
 		a->is_tree_changed = true;
 	}
@@ -624,6 +624,22 @@ stat_below(int fd, const char *dir, const char *name, struct stat *st)
 	return fstatat(fd, path, st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* As the tree was at the last look; one that is about to go or move is not. */
+static const struct node *
+known_node(const struct account *a, struct str name)
+{
+	char norm[STORE_MAX_NAME + 1];
+	const struct node *node;
+	const char *why;
+
+	if (a->tree.nmoving > 0 || a->tree.ndeleting > 0)
+		return NULL;
+	node = tree_find(&a->tree, name); /* most callers' names are normal */
+	return node != NULL || !account_normalize(name, norm, &why) ?
+		   node :
+		   tree_find(&a->tree, str_from(norm));
+}
+
 /* Where its journal and pub lie, as a path below *fd. */
 static bool
 state_path(const struct account *a, const struct node *node, const char *dir,
@@ -656,18 +672,26 @@ was_put_back(struct account *a, const struct pub *p)
  * pub has the counters of the last transaction; good while the journal ends
  * where it says and the directories are as it says. By paths: a client that
  * asks for all its mailboxes asks for thousands.
+ *
+ * The tree as it was last read will do, however old: what is answered is true
+ * of the mailbox whose id and cur/ are here now, and that is the one of this
+ * name. Who removed it, moved it or put another in its place has done so
+ * before he says it is done, and then this fails.
  */
 static bool
-status_quick(struct account *a, const struct node *node, const char *dir,
-    struct mailbox_counts *c)
+status_quick(struct account *a, struct str name, struct mailbox_counts *c)
 {
-	char raw[PUB_SIZE], state[NAME_LEN + 32], path[NAME_LEN + 40];
+	char dir[NAME_LEN + 1], raw[PUB_SIZE];
+	char state[NAME_LEN + 32], path[NAME_LEN + 40];
 	struct stat cur, new, journal;
+	const struct node *node;
 	struct pub pub;
 	int base, fd;
 	bool ok;
 
-	if (!state_path(a, node, dir, &base, state) || base == -1)
+	node = known_node(a, name);
+	if (node == NULL || !account_dir(a, str_from(node->name), dir) ||
+	    !state_path(a, node, dir, &base, state) || base == -1)
 		return false;
 	snprintf(path, sizeof(path), "%s/pub", state);
 	fd = fs_open_beneath(base, path, O_RDONLY | O_NONBLOCK, 0);
@@ -676,10 +700,11 @@ status_quick(struct account *a, const struct node *node, const char *dir,
 	ok = fs_pread_all(fd, raw, PUB_SIZE, 0) == PUB_SIZE &&
 	     pub_unpack(raw, &pub);
 	close(fd);
-	if (!ok || !stat_below(a->rootfd, dir, "cur", &cur) ||
+	if (!ok || memcmp(pub.mailboxid, node->id, 16) != 0 ||
+	    !stat_below(a->rootfd, dir, "cur", &cur) ||
 	    !stat_below(a->rootfd, dir, "new", &new) ||
 	    !stat_below(base, state, "journal", &journal) ||
-	    pub.end != (uint64_t)journal.st_size ||
+	    pub.end != (uint64_t)journal.st_size || pub.cur_ino != cur.st_ino ||
 	    pub.cur_mtime != stat_mtime(&cur) ||
 	    pub.new_mtime != stat_mtime(&new) || was_put_back(a, &pub))
 		return false;
@@ -701,15 +726,13 @@ account_status(
 {
 	struct mailbox_changes ch = { 0 };
 	struct mailbox *m;
-	struct node *node;
-	char dir[NAME_LEN + 1];
-	enum account_result r = find_node(a, name, &node, e);
+	enum account_result r;
 
-	if (r != ACCOUNT_OK)
-		return r;
-	if (!account_dir(a, str_from(node->name), dir))
-		return bad_name(e, "name too long");
-	if (status_quick(a, node, dir, c))
+	if (status_quick(a, name, c))
+		return ACCOUNT_OK;
+	if (account_refresh(a, e) == -1)
+		return ACCOUNT_ERROR;
+	if (status_quick(a, name, c))
 		return ACCOUNT_OK;
 	r = account_open_mailbox(a, name, false, &m, e);
 	if (r != ACCOUNT_OK)

@@ -334,7 +334,7 @@ change_over(
 	if (make_journal(m, p, carried, &n, e) == -1)
 		return -1;
 	n.pubfd = m->j.pubfd;
-	journal_publish(&n, &m->v.c, m->v.scan[0].mtime, m->v.scan[1].mtime);
+	journal_publish(&n, &m->v.c, m->v.scan);
 	m->index_len = p->h.file_len;
 	m->must_generate = false;
 	lost_release(&m->lost);
