@@ -248,8 +248,8 @@ int journal_append(struct journal *, struct ops *, uint16_t flags,
 int
 journal_carry(struct journal *, struct ops *, const struct txn *, struct err *);
 /* dirs NULL: an account's, or what is below it is no more to be believed */
-void journal_publish(struct journal *, const struct counters *,
-    const struct scan_state *dirs);
+void journal_publish(
+    struct journal *, const struct counters *, const struct scan_state *dirs);
 bool pub_unpack(const char raw[PUB_SIZE], struct pub *);
 /* Copy the bytes of [off, off+n) of the file; short at its end. */
 ssize_t journal_pread(const struct journal *, void *, size_t, uint64_t off);
