@@ -12,8 +12,7 @@
  * password are authd's; this only carries the exchange.
  */
 
-#define FREE_FAILURES 3	 /* then each attempt waits longer: features 1.5.3 */
-#define MAX_FAILURES  10 /* then BYE */
+#define MAX_FAILURES 10 /* then BYE */
 
 static bool
 is_tls(const struct client *cl)
@@ -104,16 +103,31 @@ login_release(struct client *cl)
 	buf_release(&cl->held);
 }
 
+/* Each attempt longer than the one before: features 1.5.3 */
+static double
+wait_s(const struct client *cl)
+{
+	const struct config_limits *l = &cl->front->base.config->limits;
+
+	if (cl->listener->no_limits || l->slow_after == 0 ||
+	    cl->failures <= l->slow_after)
+		return 0.;
+	return (double)((cl->failures - l->slow_after) * l->login_wait_ms) /
+	       1e3;
+}
+
 /* Who guesses waits; nobody else does. */
 static void
 send_or_hold(struct client *cl, struct buf *out)
 {
-	if (cl->failures <= FREE_FAILURES || cl->listener->no_limits) {
+	double wait = wait_s(cl);
+
+	if (wait <= 0.) {
 		send_auth(cl, out);
 		return;
 	}
 	buf_put(&cl->held, buf_str(out));
-	ev_timer_set(&cl->wait, cl->failures - FREE_FAILURES, 0.);
+	ev_timer_set(&cl->wait, wait, 0.);
 	ev_timer_start(cl->front->base.loop, &cl->wait);
 }
 

@@ -440,7 +440,18 @@ init_timers(struct client *cl)
 	    (double)cl->front->base.config->limits.smtp_read_ms / 1e3;
 	cl->delay.data = cl->data.data = cl->idle.data = cl;
 	check_init(cl);
-	slow_init(cl);
+	slow_init(cl, &cl->front->base.config->limits);
+}
+
+static void
+take_limits(struct smtp_limits *out, const struct config_limits *c)
+{
+	out->max_size = c->message_size;
+	out->max_rcpts = c->recipients;
+	out->max_failed_data = (unsigned)c->failed_messages;
+	out->slow_after = (unsigned)c->slow_after;
+	out->login_wait_ms = (unsigned)c->login_wait_ms;
+	out->unknown_delay_ms = (unsigned)c->unknown_rcpts_ms;
 }
 
 static struct smtp_session *
@@ -468,8 +479,7 @@ new_session(struct client *cl)
 		.arg = cl,
 	};
 
-	cl->options.limits.max_size = c->limits.message_size;
-	cl->options.limits.max_rcpts = c->limits.recipients;
+	take_limits(&cl->options.limits, &c->limits);
 	return smtp_session_new(&cl->options);
 }
 

@@ -22,6 +22,7 @@ const struct smtp_limits smtp_limits_default = {
 	.max_failed_data = 10,
 	.max_received = 100, /* RFC 5321, 6.3 */
 	.slow_after = 3,
+	.login_wait_ms = 1000,
 	.unknown_delay_ms = 5000,
 	.test_delay_ms = 3600000,
 };

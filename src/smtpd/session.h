@@ -47,9 +47,10 @@ struct smtp_limits {
 	uint64_t max_size;    /* of a message */
 	unsigned max_errors;  /* refused commands; then 421 */
 	unsigned max_auth_failures;
-	unsigned max_failed_data;  /* without a single success */
+	unsigned max_failed_data;  /* without a single success; 0: any */
 	unsigned max_received;	   /* Received fields: a loop */
-	unsigned slow_after;	   /* failed logins */
+	unsigned slow_after;	   /* failed logins; 0: never */
+	unsigned login_wait_ms;	   /* for each beyond slow_after */
 	unsigned unknown_delay_ms; /* when all recipients are unknown */
 	unsigned test_delay_ms;	   /* localserve's "timeout" */
 };

@@ -54,6 +54,25 @@ known(const struct smtp_session *s, struct str name, struct str *found)
 	return false;
 }
 
+/* Features 1.5.2 */
+static bool
+is_guessing(const struct smtp_session *s)
+{
+	return s->opt->limits.slow_after > 0 &&
+	       s->n_auth_failed >= s->opt->limits.slow_after;
+}
+
+/* Features 1.5.3 */
+static unsigned
+login_delay(const struct smtp_session *s)
+{
+	const struct smtp_limits *l = &s->opt->limits;
+
+	return is_guessing(s) ?
+		   (s->n_auth_failed - l->slow_after) * l->login_wait_ms :
+		   0;
+}
+
 /* "AUTH" SP sasl-mech [SP initial-response]  RFC 4954, 4 */
 void
 session_run_auth(struct smtp_session *s, const struct smtp_command *c)
@@ -80,9 +99,8 @@ session_run_auth(struct smtp_session *s, const struct smtp_command *c)
 	s->auth.has_response = c->has_initial;
 	s->auth.response = c->has_initial ? c->initial : STR("");
 	s->want = WANT_AUTH;
-	if (s->n_auth_failed > s->opt->limits.slow_after) {
-		s->delay_ms =
-		    (s->n_auth_failed - s->opt->limits.slow_after) * 1000;
+	if (login_delay(s) > 0) {
+		s->delay_ms = login_delay(s);
 		session_later(s, WANT_DELAY, &none);
 		s->want_later = WANT_AUTH;
 	}
@@ -93,7 +111,7 @@ failed(struct smtp_session *s, int code, const char *enhanced, struct str text)
 {
 	session_enter(s, ST_READY);
 	s->n_auth_failed++;
-	if (s->n_auth_failed >= s->opt->limits.slow_after)
+	if (is_guessing(s))
 		s->is_slow = true;
 	session_reply(s, code, enhanced, text);
 	if (s->n_auth_failed >= s->opt->limits.max_auth_failures)

@@ -165,7 +165,8 @@ run_mail(struct smtp_session *s, const struct smtp_command *c)
 		session_error(s, 530, "5.7.0", STR("authentication required"));
 		return;
 	}
-	if (s->n_failed_data > l->max_failed_data && s->n_good_data == 0) {
+	if (l->max_failed_data > 0 && s->n_failed_data > l->max_failed_data &&
+	    s->n_good_data == 0) {
 		session_reply(s, 550, "5.1.0", STR("too many failures"));
 		session_enter(s, ST_CLOSING);
 		return;

@@ -3,20 +3,19 @@
 
 /*
  * Who failed to log in three times, or sent spam, is served slowly: replies
- * octet by octet, a second before each read (features 1.5.1). It costs us a
- * timer and a small buffer, and nobody else waits.
+ * octet by octet, a tick before each read (features 1.5.1; slow-octet). It
+ * costs us a timer and a small buffer, and nobody else waits. The numbers are
+ * those of when the client came.
  *
  *	flush --slow_put()--> WAIT_SLOW --a tick for each octet--> client_run()
  *	input --slow_read()-> WAIT_SLOW --one tick---------------> client_run()
  */
 
-#define TICK_S	 1.
-#define SPARE_MS 5000 /* before the peer's patience ends the rest is sent */
-
 bool
 slow_is_on(const struct client *cl)
 {
-	return !cl->listener->no_limits && smtp_session_is_slow(cl->session);
+	return !cl->listener->no_limits && cl->slow.tick.repeat > 0. &&
+	       smtp_session_is_slow(cl->session);
 }
 
 bool
@@ -58,11 +57,12 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 void
-slow_init(struct client *cl)
+slow_init(struct client *cl, const struct config_limits *l)
 {
 	buf_init(&cl->slow.out, CONN_MAX_OUT);
 	ev_init(&cl->slow.tick, tick_cb);
-	cl->slow.tick.repeat = TICK_S;
+	cl->slow.tick.repeat = (double)l->slow_octet_ms / 1e3;
+	cl->slow.spare_ms = (int64_t)l->slow_spare_ms;
 	cl->slow.tick.data = cl;
 }
 
@@ -86,7 +86,7 @@ slow_put(struct client *cl, struct str s)
 	if (!slow_is_pending(cl)) {
 		cl->slow.deadline = date_mono_ms() +
 				    (int64_t)f->base.timeouts.write_ms -
-				    SPARE_MS;
+				    cl->slow.spare_ms;
 		ev_timer_again(f->base.loop, &cl->slow.tick);
 	}
 	buf_put(&cl->slow.out, s);

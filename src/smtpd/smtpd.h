@@ -67,7 +67,7 @@ struct client {
 	struct {
 		struct buf out; /* not yet handed to the conn */
 		ev_timer tick;
-		int64_t deadline;
+		int64_t deadline, spare_ms;
 	} slow;
 	struct limit_addr addr; /* of remote */
 	bool is_counted;	/* by the door */
@@ -146,13 +146,13 @@ enum config_rcpt rcpt_account(const struct config *, const struct smtp_rcpt *,
 void client_end(struct client *, const char *enhanced, const char *text);
 
 /* slow.c: for those who are not trusted much */
-void slow_init(struct client *);
+void slow_init(struct client *, const struct config_limits *);
 void slow_release(struct client *);
 bool slow_is_on(const struct client *);
 bool slow_is_pending(const struct client *); /* output waits for ticks */
 void slow_put(struct client *, struct str);
 void slow_flush(struct client *);
-void slow_read(struct client *); /* a second, then client_run() */
+void slow_read(struct client *); /* a tick, then client_run() */
 
 /* auth.c */
 void auth_step(struct client *);

@@ -272,6 +272,72 @@ r += p.smtp("NOOP")
 check("until a login succeeds", r.startswith("235 ") and time.time() - t < 0.5, r)
 p.close()
 
+# other numbers
+limits(OFF + "write 8s\nslow-after 1\nslow-octet 200ms\nlogin-wait 2s\nslow-spare 7500ms")
+p = Peer("127.7.0.6", SUBMISSION)
+p.smtp("EHLO x.example")
+t = time.time()
+r = p.smtp("AUTH PLAIN " + plain("quire@localhost", "bad1"))
+t1 = time.time() - t
+check("configured: slow from the first failed login on, the rest after 500 ms",
+    r.startswith("535 5.7.8 ") and 0.4 < t1 < 1.5, (r, t1))
+t = time.time()
+p.say("AUTH PLAIN " + plain("quire@localhost", "bad2"))
+first = p.f.read(1)
+t1 = time.time() - t
+check("the second does not wait", first == b"5" and t1 < 1.5, t1)
+p.f.readline()
+t = time.time()
+r = p.smtp("AUTH PLAIN " + plain("quire@localhost", "bad3"))
+t1 = time.time() - t
+check("the third waits two seconds", r.startswith("535 ") and 2.0 < t1 < 4, t1)
+p.close()
+p = Peer("127.7.0.7", IMAP)
+waits = []
+for i in range(4):
+    t = time.time()
+    p.imap("LOGIN quire@localhost bad%d" % i)
+    waits.append(int(time.time() - t))
+check("IMAP: none, none, two seconds, four", waits == [0, 0, 2, 4], waits)
+p.close()
+limits(OFF + "write 8s\nslow-after 0")
+p = Peer("127.7.0.8", SUBMISSION)
+p.smtp("EHLO x.example")
+t = time.time()
+for i in range(6):
+    r = p.smtp("AUTH PLAIN " + plain("quire@localhost", "bad%d" % i))
+t1 = time.time() - t
+check("slow-after 0: never slow", r.startswith("535 ") and t1 < 4, t1)
+p.close()
+def unknown(ip):
+    p = Peer(ip, SMTP)
+    for text in ("EHLO x.example", "MAIL FROM:<a@b.example>", "RCPT TO:<nobody.is.here@localhost>", "DATA"):
+        r = p.smtp(text)
+    t = time.time()
+    r = p.smtp("Subject: x\r\n\r\nbody\r\n.")
+    p.close()
+    return r, time.time() - t
+limits(OFF)
+r, t = unknown("127.7.0.9")
+check("no recipient exists: 550 after five seconds", r.startswith("550 5.1.1 ") and 4.9 < t < 6.5, (r, t))
+limits(OFF + "unknown-recipients 1s")
+r, t = unknown("127.7.0.9")
+check("configured: after one", r.startswith("550 5.1.1 ") and 0.9 < t < 2.5, (r, t))
+limits(OFF + "unknown-recipients 0s\nfailed-messages 2")
+p = Peer("127.7.0.9", SMTP)
+p.smtp("EHLO x.example")
+said = []
+for i in range(4):
+    r = p.smtp("MAIL FROM:<a@b.example>")
+    said.append(r[:3])
+    if r[:3] == "250":
+        p.smtp("RCPT TO:<nobody.is.here@localhost>")
+        p.smtp("DATA")
+        p.smtp("Subject: x\r\n\r\nbody\r\n.")
+check("configured: the third refused message is the last", said == ["250"] * 3 + ["550"] and p.line() == "", said)
+p.close()
+limits(OFF + "write 8s")
+
 p = Peer("127.7.0.3", IMAP)
 waits = []
 for i in range(6):

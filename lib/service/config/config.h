@@ -66,6 +66,11 @@ struct config_limits {
 	/* of an address, its neighbourhood, its network (limit.h); 0: off */
 	uint64_t connection_rate[3], connections_per_ip[3]; /* of each front */
 	uint64_t failed_logins_minute[3], failed_logins_day[3];
+	/* of a connection: failed logins, from which on it is slow, and
+	 * messages of which none was good; 0: off */
+	uint64_t slow_after, failed_messages;
+	uint64_t slow_octet_ms, slow_spare_ms;	  /* 0: not slow */
+	uint64_t login_wait_ms, unknown_rcpts_ms; /* 0: none */
 	uint64_t smtp_read_ms, smtp_data_ms, imap_login_ms, handshake_ms;
 	uint64_t write_ms;
 	uint64_t check_ms; /* DNS for one message, all together */

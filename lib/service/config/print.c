@@ -120,6 +120,12 @@ put_limits(struct buf *b, const struct config_limits *l)
 	put_three(b, "connections-per-ip", l->connections_per_ip);
 	put_three(b, "failed-logins-minute", l->failed_logins_minute);
 	put_three(b, "failed-logins-day", l->failed_logins_day);
+	put_uint(b, 1, "failed-messages", l->failed_messages, "");
+	put_uint(b, 1, "slow-after", l->slow_after, "");
+	put_uint(b, 1, "slow-octet", l->slow_octet_ms, "ms");
+	put_uint(b, 1, "slow-spare", l->slow_spare_ms, "ms");
+	put_uint(b, 1, "login-wait", l->login_wait_ms, "ms");
+	put_uint(b, 1, "unknown-recipients", l->unknown_rcpts_ms, "ms");
 	put_uint(b, 1, "smtp-read", l->smtp_read_ms, "ms");
 	put_uint(b, 1, "smtp-data", l->smtp_data_ms, "ms");
 	put_uint(b, 1, "imap-login", l->imap_login_ms, "ms");

@@ -66,6 +66,12 @@ static const struct conf_row limit_rows[] = {
 	{ "connections-per-ip",	CONF_BLOCK, .block = three_numbers },
 	{ "failed-logins-minute", CONF_BLOCK, .block = three_numbers },
 	{ "failed-logins-day",	CONF_BLOCK, .block = three_numbers },
+	{ "failed-messages",	CONF_UINT, L(failed_messages), 0, 1000000 },
+	{ "slow-after",		CONF_UINT, L(slow_after), 0, 1000000 },
+	{ "slow-octet",		CONF_TIME, L(slow_octet_ms), 0, 60000 },
+	{ "slow-spare",		CONF_TIME, L(slow_spare_ms), 0, 3600000 },
+	{ "login-wait",		CONF_TIME, L(login_wait_ms), 0, 3600000 },
+	{ "unknown-recipients",	CONF_TIME, L(unknown_rcpts_ms), 0, 3600000 },
 	{ "smtp-read",		CONF_TIME, L(smtp_read_ms), 100, 3600000 },
 	{ "smtp-data",		CONF_TIME, L(smtp_data_ms), 1000, 86400000 },
 	{ "imap-login",		CONF_TIME, L(imap_login_ms), 100, 3600000 },
@@ -388,6 +394,12 @@ config_defaults(struct config *c)
 		.connections_per_ip = { 30, 90, 270 },
 		.failed_logins_minute = { 10, 30, 90 },
 		.failed_logins_day = { 50, 150, 450 },
+		.failed_messages = 10, /* features 1.3.7 */
+		.slow_after = 3,       /* features 1.5 */
+		.slow_octet_ms = 1000,
+		.slow_spare_ms = 5000,
+		.login_wait_ms = 1000,
+		.unknown_rcpts_ms = 5000,
 		.smtp_read_ms = 30000, /* features 1.1.6 */
 		.smtp_data_ms = 30 * 60000,
 		.imap_login_ms = 30000, /* features 4.2 */

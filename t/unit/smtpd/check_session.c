@@ -836,6 +836,52 @@ START_TEST(slow)
 }
 END_TEST
 
+/* slow_after 0: never, and nobody waits; else as often as it says. */
+START_TEST(slow_numbers)
+{
+	static const struct {
+		unsigned after, login_wait_ms, is_slow_at;
+		struct str delays[5];
+	} rows[] = {
+		{ 3, 1000, 3,
+		    { STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT(""),
+			STR_INIT("<delay 1000>\r\n") } },
+		{ 1, 200, 1,
+		    { STR_INIT(""), STR_INIT(""), STR_INIT("<delay 200>\r\n"),
+			STR_INIT("<delay 400>\r\n"),
+			STR_INIT("<delay 600>\r\n") } },
+		{ 2, 0, 2,
+		    { STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT(""),
+			STR_INIT("") } },
+		{ 0, 1000, 99,
+		    { STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT(""),
+			STR_INIT("") } },
+	};
+	struct smtp_options o = options(SMTP_SUBMISSION, 0);
+	struct str in = STR("EHLO me\r\n");
+	struct str want;
+	struct host h;
+	unsigned i;
+
+	o.auth_without_tls = true;
+	o.limits.slow_after = rows[_i].after;
+	o.limits.login_wait_ms = rows[_i].login_wait_ms;
+	host_init(&h, &o);
+	serve(&h, &in);
+	for (i = 0; i < 5; i++) {
+		ck_assert(
+		    smtp_session_is_slow(h.s) == (i >= rows[_i].is_slow_at));
+		want = rows[_i].delays[i];
+		buf_clear(&h.script);
+		in = STR(BADPW);
+		serve(&h, &in);
+		eq(str_sub(buf_str(&h.script), 0, want.n), want);
+		eq(str_sub(buf_str(&h.script), want.n, SIZE_MAX), STR(NOPW));
+	}
+	host_release(&h);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -853,6 +899,7 @@ main(void)
 	tcase_add_test(t, recipients_are_bounded);
 	tcase_add_test(t, trace_of_session);
 	tcase_add_loop_test(t, slow, 0, 2);
+	tcase_add_loop_test(t, slow_numbers, 0, 4);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");

@@ -14,6 +14,8 @@ static struct client cl;
 static struct buf wire;
 static unsigned n_writes, n_runs;
 static bool is_paused;
+static const struct config_limits usual = { .slow_octet_ms = 1000,
+	.slow_spare_ms = 5000 };
 
 void
 conn_write(struct conn *c, struct str s)
@@ -49,7 +51,7 @@ setup(void)
 	/* it is only handed on */
 	cl.conn = (struct conn *)&cl;
 	buf_init(&wire, 1 << 20);
-	slow_init(&cl);
+	slow_init(&cl, &usual);
 }
 
 static void
@@ -164,6 +166,29 @@ START_TEST(at_once)
 }
 END_TEST
 
+START_TEST(other_numbers)
+{
+	const struct config_limits quick = { .slow_octet_ms = 100,
+		.slow_spare_ms = 6000 };
+	const struct config_limits off = { .slow_octet_ms = 0 };
+
+	slow_release(&cl);
+	slow_init(&cl, &quick);
+	front.base.timeouts.write_ms = 6250;
+	slow_put(&cl, STR("abcdefgh"));
+	pass(0.23);
+	WIRE("ab");
+	pass(0.1);
+	WIRE("abcdefgh");
+	slow_read(&cl);
+	pass(0.15);
+	ck_assert_uint_eq(n_runs, 1);
+	slow_release(&cl);
+	slow_init(&cl, &off);
+	ck_assert(!slow_is_on(&cl));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -178,6 +203,7 @@ main(void)
 	tcase_add_test(t, reading);
 	tcase_add_test(t, other_waits);
 	tcase_add_test(t, at_once);
+	tcase_add_test(t, other_numbers);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
