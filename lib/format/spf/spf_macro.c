@@ -3,8 +3,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What one expansion may come to; past it the name is no name. */
-#define EXPAND_MAX 65536
+/*
+ * What one expansion may come to, and how much it may read for it: "%{l1}" of
+ * a local part of dots gives nothing however often it is written. Past it the
+ * name is no name. 253 octets of it count.
+ */
+#define EXPAND_MAX 8192
 
 static bool
 is_literal(unsigned char ch)
@@ -239,17 +243,20 @@ expand(struct spf *s, struct str text, struct str domain, bool is_exp,
 {
 	struct spf_piece piece;
 	struct str value;
+	size_t n_read = 0;
 	struct cur c;
 
 	cur_init(&c, text);
-	while (spf_piece_next(&c, is_exp, &piece)) {
+	while (!b->full && spf_piece_next(&c, is_exp, &piece)) {
 		if (piece.literal.n > 0) {
 			buf_put(b, piece.literal);
 			continue;
 		}
 		if (!letter_value(s, piece.letter, is_exp, domain, &value))
 			return false;
-		if (ascii_isalpha(piece.letter))
+		if ((n_read += value.n) > EXPAND_MAX)
+			b->full = true;
+		else if (ascii_isalpha(piece.letter))
 			put_transformed(b, value, &piece,
 			    !is_exp && str_has(STR("slohc"), piece.letter));
 		else

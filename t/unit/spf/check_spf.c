@@ -615,6 +615,34 @@ START_TEST(many_terms)
 }
 END_TEST
 
+/* What an expansion reads is bounded as well as what it comes to: here each
+ * macro goes through 256 octets and gives one. */
+START_TEST(long_expansions)
+{
+	static const struct {
+		unsigned macros, n_questions;
+	} rows[] = { { 20, 2 }, { 32, 2 }, { 33, 1 }, { 12000, 1 } };
+	const struct spf_result *result;
+	char local[257];
+	struct buf b;
+	unsigned i;
+
+	memset(local, '.', 255);
+	local[255] = 'a';
+	local[256] = '\0';
+	buf_init(&b, 65536);
+	buf_puts(&b, "v=spf1 exists:");
+	for (i = 0; i < rows[_i].macros; i++)
+		buf_puts(&b, "%{l1}");
+	buf_puts(&b, ".none.test -all");
+	own_record = buf_cstr(&b);
+	result = spf_result(run("192.0.2.3", local, "t.test"));
+	ck_assert_int_eq(result->verdict, SPF_FAIL);
+	ck_assert_uint_eq(result->n_questions, rows[_i].n_questions);
+	buf_release(&b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -634,6 +662,7 @@ main(void)
 	tcase_add_test(t, null_reverse_path);
 	tcase_add_test(t, received_spf);
 	tcase_add_test(t, many_terms);
+	tcase_add_loop_test(t, long_expansions, 0, 4);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
