@@ -126,6 +126,8 @@ bool dns_failed(const struct dns_answer *);  /* TEMPFAIL or BOGUS */
 /* The name with which authenticity ends on the way from the name asked for;
  * empty: nothing on it is authentic, or all is. */
 struct str dns_insecure_at(const struct dns_answer *);
+/* The octets that its records and their text take. */
+size_t dns_answer_size(const struct dns_answer *);
 /* A copy that shares nothing with the original. */
 struct dns_answer *dns_answer_copy(struct arena *, const struct dns_answer *);
 const char *dns_status_name(enum dns_status);	 /* "ok" .. */

@@ -87,6 +87,46 @@ dns_insecure_at(const struct dns_answer *an)
 					    an->chain[an->n_chain - 1].name;
 }
 
+static size_t
+text_size(const struct dns_record *r)
+{
+	switch (r->type) {
+	case DNS_NS:
+	case DNS_CNAME:
+	case DNS_PTR:
+		return r->owner.n + r->name.n;
+	case DNS_TXT:
+		return r->owner.n + r->text.n;
+	case DNS_MX:
+		return r->owner.n + r->mx.exchange.n;
+	case DNS_SRV:
+		return r->owner.n + r->srv.target.n;
+	case DNS_TLSA:
+		return r->owner.n + r->tlsa.data.n;
+	case DNS_CAA:
+		return r->owner.n + r->caa.tag.n + r->caa.value.n;
+	case DNS_SOA:
+		return r->owner.n + r->soa.mname.n + r->soa.rname.n;
+	case DNS_A:
+	case DNS_AAAA:
+	case DNS_OPT:
+		break;
+	}
+	return r->owner.n;
+}
+
+size_t
+dns_answer_size(const struct dns_answer *an)
+{
+	size_t size = an->ede_text.n, i;
+
+	for (i = 0; i < an->n; i++)
+		size += sizeof(*an->v) + text_size(&an->v[i]);
+	for (i = 0; i < an->n_chain; i++)
+		size += sizeof(*an->chain) + text_size(&an->chain[i]);
+	return size;
+}
+
 static struct dns_record *
 copy_records(struct arena *a, const struct dns_record *v, size_t n)
 {

@@ -4,6 +4,8 @@
 #include "base/xalloc.h"
 #include "service/dns/dns_int.h"
 
+#define BLOCK 4096 /* the least an arena takes */
+
 /*
  * A fixed table; a name that falls on a taken slot takes its place. Failures
  * are not kept: who asks again shall reach a resolver that is back.
@@ -18,6 +20,23 @@ make_key(struct buf *b, const struct dns_question *q)
 	for (i = 0; i < q->name.n; i++)
 		buf_putc(b, ascii_lower(q->name.p[i]));
 	return buf_str(b);
+}
+
+/* An arena takes memory by blocks. */
+static size_t
+cost(const struct dns_slot *s)
+{
+	return s->arena.used < BLOCK ? BLOCK : s->arena.used;
+}
+
+static void
+forget(struct dns *d, struct dns_slot *s)
+{
+	if (s->key.p == NULL)
+		return;
+	d->n_cached -= cost(s);
+	arena_release(&s->arena);
+	s->key = (struct str){ NULL, 0 };
 }
 
 static struct dns_slot *
@@ -60,11 +79,14 @@ dns_cache_put(
 		d->slots = xcalloc(DNS_CACHE_SIZE, sizeof(*d->slots));
 	buf_init(&b, 2048);
 	s = slot_of(d, make_key(&b, q));
-	arena_release(&s->arena);
+	forget(d, s);
 	arena_init(&s->arena, DNSMSG_ARENA_MAX);
 	s->key = arena_str(&s->arena, buf_str(&b));
 	s->answer = dns_answer_copy(&s->arena, r);
 	s->until = date_mono_ms() + (int64_t)ttl * 1000;
+	d->n_cached += cost(s);
+	if (d->n_cached > DNS_CACHE_OCTETS)
+		dns_cache_clear(d); /* it comes back; the resolver has it */
 	buf_release(&b);
 }
 
@@ -74,7 +96,7 @@ dns_cache_clear(struct dns *d)
 	size_t i;
 
 	for (i = 0; d->slots != NULL && i < DNS_CACHE_SIZE; i++)
-		arena_release(&d->slots[i].arena);
+		forget(d, &d->slots[i]);
 	free(d->slots);
 	d->slots = NULL;
 }

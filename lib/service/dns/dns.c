@@ -23,6 +23,7 @@ struct query {
 	const struct dns_question *q;
 	struct dns_answer **out;
 	struct dns_answer *answer; /* NULL until there is one */
+	struct dns_answer *first;  /* not usable; others are asked */
 	struct dns_question step;
 	uint16_t id;
 	int64_t begun; /* monotonic ms */
@@ -36,6 +37,20 @@ failure(struct arena *a)
 	r->status = DNS_TEMPFAIL;
 	r->ede = -1;
 	return r;
+}
+
+static unsigned
+count_servers(ares_channel channel)
+{
+	struct ares_addr_node *servers = NULL, *s;
+	unsigned n = 0;
+
+	if (ares_get_servers(channel, &servers) != ARES_SUCCESS)
+		return 0;
+	for (s = servers; s != NULL; s = s->next)
+		n++;
+	ares_free_data(servers);
+	return n;
 }
 
 /* Is every server one that only this machine reaches? */
@@ -93,22 +108,23 @@ resolv_conf_trusts(void)
  * above 512 octets would be asked for again by TCP.
  */
 static int
-open_channel(struct dns *d, const struct dns_opts *o, struct err *e)
+open_channel(struct dns *d, const struct dns_opts *o, int flags,
+    ares_channel *out, struct err *e)
 {
 	struct ares_options opt = {
-		.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS |
-			 ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+		.flags = flags | ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH |
+			 ARES_FLAG_NOALIASES,
 		.timeout = (int)(d->timeout_ms / TRIES),
 		.tries = TRIES,
 		.ednspsz = DNS_UDP_SIZE,
 	};
 	int rc;
 
-	rc = ares_init_options(&d->channel, &opt,
+	rc = ares_init_options(out, &opt,
 	    ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 		ARES_OPT_EDNSPSZ);
 	if (rc == ARES_SUCCESS && o->servers != NULL)
-		rc = ares_set_servers_ports_csv(d->channel, o->servers);
+		rc = ares_set_servers_ports_csv(*out, o->servers);
 	if (rc != ARES_SUCCESS)
 		return err_set(e, ERR_PERM, "resolver %s: %s",
 		    o->servers == NULL ? "" : o->servers, ares_strerror(rc));
@@ -128,8 +144,10 @@ dns_new(struct dns **out, const struct dns_opts *o, struct err *e)
 	d->watched = -1;
 	d->timeout_ms =
 	    o->timeout_ms == 0 ? TRIES * DNS_TIMEOUT_MS : o->timeout_ms;
-	if (open_channel(d, o, e) == -1) {
-		free(d);
+	if (open_channel(d, o, ARES_FLAG_NOCHECKRESP, &d->channel, e) == -1 ||
+	    (count_servers(d->channel) > 1 &&
+		open_channel(d, o, 0, &d->others, e) == -1)) {
+		dns_free(&d);
 		return -1;
 	}
 	d->is_trusted = o->trust_ad || all_loopback(d->channel) ||
@@ -146,7 +164,10 @@ dns_free(struct dns **dp)
 	if (d == NULL)
 		return;
 	*dp = NULL;
-	ares_destroy(d->channel);
+	if (d->channel != NULL)
+		ares_destroy(d->channel);
+	if (d->others != NULL)
+		ares_destroy(d->others);
 	ares_library_cleanup();
 	dns_cache_clear(d);
 	free(d);
@@ -187,7 +208,7 @@ static void answered(void *, int, int, unsigned char *, int);
 
 /* false: there can be no such name. The query may be gone when it returns. */
 static bool
-ask(struct query *query, const struct dns_question *q)
+ask(struct query *query, ares_channel channel, const struct dns_question *q)
 {
 	struct buf b;
 	bool ok;
@@ -197,8 +218,8 @@ ask(struct query *query, const struct dns_question *q)
 	fs_random(&query->id, sizeof(query->id));
 	ok = dnsmsg_query(&b, query->id, q, 0);
 	if (ok)
-		ares_send(query->dns->channel, (const unsigned char *)b.p,
-		    (int)b.n, answered, query);
+		ares_send(channel, (const unsigned char *)b.p, (int)b.n,
+		    answered, query);
 	buf_release(&b);
 	return ok;
 }
@@ -227,7 +248,7 @@ next_step(struct query *query)
 			an->chain[an->n_secure].owner };
 		known = dns_cache_get(query->dns, query->arena, &query->step);
 		if (known == NULL) {
-			if (!ask(query, &query->step))
+			if (!ask(query, query->dns->channel, &query->step))
 				break;
 			return;
 		}
@@ -238,19 +259,45 @@ next_step(struct query *query)
 	finish(query);
 }
 
+/* The message is unpacked apart: of a thousand records each may bring its
+ * owner's name, which nobody wants to know again. */
 static struct dns_answer *
 read_answer(const struct query *query, const struct dns_question *q, int status,
     const unsigned char *p, int n)
 {
-	struct dns_answer *r = failure(query->arena);
+	struct dns_answer found, *r = NULL;
+	struct arena scratch;
 	struct dnsmsg m;
+	size_t i;
 
+	arena_init(&scratch, DNSMSG_ARENA_MAX);
 	if (status == ARES_SUCCESS && n > 0 &&
 	    dnsmsg_parse(
-		query->arena, str_make((const char *)p, (size_t)n), &m, NULL) &&
-	    dnsmsg_answers(&m, query->id, q))
-		dnsmsg_result(query->arena, &m, q, query->dns->is_trusted, r);
-	return r;
+		&scratch, str_make((const char *)p, (size_t)n), &m, NULL) &&
+	    dnsmsg_answers(&m, query->id, q)) {
+		dnsmsg_result(&scratch, &m, q, query->dns->is_trusted, &found);
+		for (i = 0; i < found.n; i++)
+			found.v[i].owner = STR("");
+		if (dns_answer_size(&found) <= DNS_ANSWER_MAX)
+			r = dns_answer_copy(query->arena, &found);
+	}
+	arena_release(&scratch);
+	return r != NULL ? r : failure(query->arena);
+}
+
+/*
+ * A server that has no usable answer is not the last word if there are others.
+ * One that says that validation failed is: a resolver that validates nothing
+ * would believe the forgery.
+ */
+static bool
+ask_others(struct query *query, int status, struct dns_answer *r)
+{
+	if (query->dns->others == NULL || query->first != NULL ||
+	    status != ARES_SUCCESS || r->status != DNS_TEMPFAIL)
+		return false;
+	query->first = r;
+	return ask(query, query->dns->others, query->q);
 }
 
 /* Called by c-ares, also from within ares_send() and ares_cancel(). */
@@ -262,8 +309,14 @@ answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 	struct dns_answer *r = read_answer(
 	    query, is_step_of ? &query->step : query->q, status, abuf, alen);
 
+	if (timeouts > 0)
+		query->dns->is_first_slow = true;
+	if (!is_step_of && ask_others(query, status, r))
+		return;
 	if (!is_step_of) {
-		query->answer = r;
+		query->answer =
+		    query->first != NULL && dns_failed(r) ? query->first : r;
+		r = query->answer;
 		if (query->dns->is_trusted && !r->is_secure && !dns_failed(r))
 			next_step(query);
 		else
@@ -278,6 +331,28 @@ answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 		finish(query);
 }
 
+/* The server that let us wait becomes the last one. c-ares takes a list only
+ * while nothing is under way. */
+static void
+demote_first(struct dns *d)
+{
+	struct ares_addr_port_node *servers = NULL, *s;
+
+	d->is_first_slow = false;
+	if (d->others == NULL ||
+	    ares_get_servers_ports(d->channel, &servers) != ARES_SUCCESS)
+		return;
+	for (s = servers; s->next != NULL; s = s->next)
+		;
+	s->next = servers;
+	s = servers;
+	servers = s->next;
+	s->next = NULL;
+	(void)ares_set_servers_ports(d->channel, servers);
+	(void)ares_set_servers_ports(d->others, servers);
+	ares_free_data(servers);
+}
+
 void
 dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
     struct dns_answer **out)
@@ -290,6 +365,8 @@ dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
 		hook_count(d->hooks, "dns_answers", "cached");
 		return;
 	}
+	if (d->is_first_slow && d->n_under_way == 0)
+		demote_first(d);
 	query = xcalloc(1, sizeof(*query));
 	*query = (struct query){ .dns = d,
 		.arena = a,
@@ -297,7 +374,7 @@ dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
 		.out = out,
 		.begun = date_mono_ms() };
 	d->n_under_way++;
-	if (ask(query, q))
+	if (ask(query, d->channel, q))
 		return;
 	d->n_under_way--;
 	free(query);
@@ -305,20 +382,16 @@ dns_send(struct dns *d, struct arena *a, const struct dns_question *q,
 	(*out)->status = DNS_NXDOMAIN; /* no such name can exist */
 }
 
-/* Wait for the channel's sockets once, at most until the deadline. */
-static void
-turn(struct dns *d, int64_t deadline)
+/* A channel's sockets into p; how many. *left becomes its next deadline. */
+static nfds_t
+sockets_of(ares_channel channel, struct pollfd *p, struct timeval *left)
 {
 	ares_socket_t socks[ARES_GETSOCK_MAXNUM];
-	struct pollfd p[ARES_GETSOCK_MAXNUM + 1];
-	int bits = ares_getsock(d->channel, socks, ARES_GETSOCK_MAXNUM), i;
-	struct timeval max, tv, *left;
-	int64_t now = date_mono_ms(), ms = deadline > now ? deadline - now : 0;
+	int bits = ares_getsock(channel, socks, ARES_GETSOCK_MAXNUM), i;
+	struct timeval max = *left, tv;
 	nfds_t n = 0;
 
-	max.tv_sec = (time_t)(ms / 1000);
-	max.tv_usec = (suseconds_t)(ms % 1000 * 1000);
-	left = ares_timeout(d->channel, &max, &tv);
+	*left = *ares_timeout(channel, &max, &tv);
 	/* c-ares' own macros shift a signed 1 by 31 */
 	for (i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
 		unsigned readable = (unsigned)bits >> i & 1;
@@ -331,22 +404,47 @@ turn(struct dns *d, int64_t deadline)
 			p[n++] =
 			    (struct pollfd){ .fd = socks[i], .events = events };
 	}
-	/* hanging up is told whatever is asked for; -1 is passed over */
-	p[n] = (struct pollfd){ .fd = d->watched };
-	(void)poll(p, n + 1,
-	    (int)(left->tv_sec * 1000 + (left->tv_usec + 999) / 1000));
-	if (d->watched != -1 && (p[n].revents & (POLLHUP | POLLERR)) != 0) {
-		d->watched = -1;
-		d->gone();
-	}
-	/* sockets close and open while we go through them: c-ares checks */
-	for (i = 0; i < (int)n; i++)
-		ares_process_fd(d->channel,
+	return n;
+}
+
+/* Sockets close and open while we go through them: c-ares checks. */
+static void
+process(ares_channel channel, const struct pollfd *p, nfds_t n)
+{
+	nfds_t i;
+
+	for (i = 0; i < n; i++)
+		ares_process_fd(channel,
 		    (p[i].revents & (POLLIN | POLLERR | POLLHUP)) != 0 ?
 			p[i].fd :
 			ARES_SOCKET_BAD,
 		    (p[i].revents & POLLOUT) != 0 ? p[i].fd : ARES_SOCKET_BAD);
-	ares_process_fd(d->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+}
+
+/* Wait for the sockets once, at most until the deadline. */
+static void
+turn(struct dns *d, int64_t deadline)
+{
+	struct pollfd p[2 * ARES_GETSOCK_MAXNUM + 1];
+	int64_t now = date_mono_ms(), ms = deadline > now ? deadline - now : 0;
+	struct timeval left = { .tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+	nfds_t n = sockets_of(d->channel, p, &left), n_first = n;
+
+	if (d->others != NULL)
+		n += sockets_of(d->others, p + n, &left);
+	/* hanging up is told whatever is asked for; -1 is passed over */
+	p[n] = (struct pollfd){ .fd = d->watched };
+	(void)poll(
+	    p, n + 1, (int)(left.tv_sec * 1000 + (left.tv_usec + 999) / 1000));
+	if (d->watched != -1 && (p[n].revents & (POLLHUP | POLLERR)) != 0) {
+		d->watched = -1;
+		d->gone();
+	}
+	process(d->channel, p, n_first);
+	if (d->others != NULL)
+		process(d->others, p + n_first, n - n_first);
 }
 
 void
@@ -369,8 +467,11 @@ dns_watch(struct dns *d, int fd, void (*gone)(void))
 void
 dns_cancel(struct dns *d)
 {
-	if (d->n_under_way > 0)
-		ares_cancel(d->channel); /* each gets its failure now */
+	if (d->n_under_way == 0)
+		return;
+	ares_cancel(d->channel); /* each gets its failure now */
+	if (d->others != NULL)
+		ares_cancel(d->others);
 }
 
 void

@@ -6,7 +6,14 @@
  * when every one has its answer or the deadline has come; then what is
  * missing is DNS_TEMPFAIL. Those who have more to ask as answers come use
  * dns_send() and dns_wait(). Answers are cached, denials too, as long as
- * their TTLs say (at most DNS_CACHE_TTL), DNS_CACHE_SIZE of them.
+ * their TTLs say (at most DNS_CACHE_TTL), DNS_CACHE_SIZE of them or
+ * DNS_CACHE_OCTETS. An answer that would take more than DNS_ANSWER_MAX is
+ * none: whoever has a zone can make answers of a few kilobytes that unpack to
+ * megabytes.
+ *
+ * Of several servers the first is asked, the next one when it gives no answer
+ * in time or none that can be used (SERVFAIL, REFUSED, NOTIMP), unless it says
+ * that validation failed; one that lets us wait is asked last from then on.
  *
  * A chain of CNAMEs that is not authentic as a whole may be so at its
  * beginning (RFC 7672, 2.1.3): then each step is asked for by itself, in
@@ -28,8 +35,10 @@
 
 #define DNS_CACHE_SIZE	  4096
 #define DNS_CACHE_TTL	  3600 /* seconds; a day-old answer helps nobody */
-#define DNS_TIMEOUT_MS	  5000 /* of one try */
-#define DNS_MAX_QUESTIONS 128  /* under way at once */
+#define DNS_CACHE_OCTETS  (8 << 20)
+#define DNS_ANSWER_MAX	  32768 /* octets; real ones have some thousands */
+#define DNS_TIMEOUT_MS	  5000	/* of one try */
+#define DNS_MAX_QUESTIONS 128	/* under way at once */
 
 struct dns_opts {
 	const char *servers; /* "127.0.0.1:53,[::1]:53"; NULL: resolv.conf */

@@ -15,7 +15,10 @@ struct dns_slot {
 };
 
 struct dns {
-	ares_channel channel;
+	/* The second goes on past servers that have no usable answer, which
+	 * the first one hands on; NULL: there is but one server. */
+	ares_channel channel, others;
+	bool is_first_slow; /* it is to be the last */
 	unsigned timeout_ms;
 	bool is_trusted;
 	const struct hooks *hooks;
@@ -23,6 +26,7 @@ struct dns {
 	void (*gone)(void);
 	size_t n_under_way;	/* questions without an answer */
 	struct dns_slot *slots; /* DNS_CACHE_SIZE, made at the first use */
+	size_t n_cached;	/* octets in them */
 };
 
 /* A copy in the arena, its TTL what is left; NULL if not known. */

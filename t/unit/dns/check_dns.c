@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/date.h"
-#include "service/dns/dns.h"
+#include "service/dns/dns_int.h"
 
 /* What the hooks were told. */
 static unsigned n_told[2]; /* answers, from the cache */
@@ -27,8 +27,9 @@ count(void *arg, const char *metric, const char *label)
 }
 
 static const struct hooks hooks = { .count = count };
-static pid_t server;
-static char address[32];
+static pid_t server, refuser;
+static int mute = -1; /* bound, and nobody reads */
+static char address[32], refusing[32], silent[32];
 
 /* Chains: asked for A it tells all of one, without AD; asked for CNAME what
  * stands here. */
@@ -117,6 +118,64 @@ answer_chain(unsigned char *q, size_t len, struct buf *b)
 	return true;
 }
 
+/* "mf..": 20 exchanges, else 60, of one name that unpacks to four times its
+ * octets. */
+static size_t
+put_many(unsigned char *q, size_t len)
+{
+	static const unsigned char fixed[] = { 0xc0, 12, 0, 15, 0, 1, 0, 0, 1,
+		0, 0, 0, 0, 1 };
+	size_t at = len + sizeof(fixed), i;
+
+	q[7] = q[14] == 'f' ? 20 : 60;
+	for (i = 0; i < q[7]; i++) {
+		unsigned char *rr = q + len;
+
+		memcpy(rr, fixed, sizeof(fixed));
+		len += sizeof(fixed);
+		if (i > 0) {
+			rr[11] = 4;
+			q[len++] = (unsigned char)(0xc0 | at >> 8);
+			q[len++] = (unsigned char)at;
+			continue;
+		}
+		rr[11] = 2 + 3 * 64 + 1;
+		memset(q + len, 1, 3 * 64);
+		q[len] = q[len + 64] = q[len + 128] = 63;
+		len += 3 * 64;
+		q[len++] = 0;
+	}
+	return len;
+}
+
+/* "b..": it is bogus; everything else is none of its business. */
+static void
+refuse(int fd)
+{
+	static const unsigned char ede[] = { 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 6,
+		0, 15, 0, 2, 0, 6 };
+	unsigned char q[1500];
+
+	for (;;) {
+		struct sockaddr_in peer;
+		socklen_t pn = sizeof(peer);
+		ssize_t n = recvfrom(
+		    fd, q, sizeof(q) - 17, 0, (struct sockaddr *)&peer, &pn);
+		size_t len = (size_t)n - 11;
+
+		if (n < 23)
+			continue;
+		q[2] = 0x81;
+		q[3] = q[13] == 'b' ? 0x82 : 0x85;
+		memcpy(q + len, ede, sizeof(ede));
+		if (q[13] == 'b')
+			len += sizeof(ede);
+		else
+			q[11] = 0;
+		(void)sendto(fd, q, len, 0, (struct sockaddr *)&peer, pn);
+	}
+}
+
 /* The query's name decides what comes back; a count says how often. */
 static void
 serve(int fd)
@@ -151,6 +210,11 @@ serve(int fd)
 		case 'w':
 			q[0] ^= 0xff; /* somebody else's id */
 			break;
+		case 'm':
+			len = put_many(q, len);
+			(void)sendto(
+			    fd, q, len, 0, (struct sockaddr *)&peer, pn);
+			continue;
 		case 'n':
 			continue; /* nothing */
 		case 'c': {
@@ -179,8 +243,8 @@ serve(int fd)
 	}
 }
 
-static void
-setup(void)
+static int
+open_server(char text[32])
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
 	socklen_t n = sizeof(sin);
@@ -189,29 +253,55 @@ setup(void)
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	ck_assert(bind(fd, (struct sockaddr *)&sin, n) == 0);
 	ck_assert(getsockname(fd, (struct sockaddr *)&sin, &n) == 0);
-	snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(sin.sin_port));
-	server = fork();
-	if (server == 0)
-		serve(fd);
+	snprintf(text, 32, "127.0.0.1:%u", ntohs(sin.sin_port));
+	return fd;
+}
+
+static pid_t
+run_server(char text[32], void (*run)(int))
+{
+	int fd = open_server(text);
+	pid_t pid = fork();
+
+	if (pid == 0)
+		run(fd);
 	close(fd);
+	return pid;
+}
+
+static void
+setup(void)
+{
+	server = run_server(address, serve);
+	refuser = run_server(refusing, refuse);
+	mute = open_server(silent);
 }
 
 static void
 teardown(void)
 {
 	kill(server, SIGKILL);
+	kill(refuser, SIGKILL);
 	waitpid(server, NULL, 0);
+	waitpid(refuser, NULL, 0);
+	close(mute);
 }
 
 static struct dns *
-client(bool trust_ad, unsigned timeout_ms)
+client_of(const char *servers, bool trust_ad, unsigned timeout_ms)
 {
-	struct dns_opts o = { address, timeout_ms, trust_ad, &hooks };
+	struct dns_opts o = { servers, timeout_ms, trust_ad, &hooks };
 	struct dns *d;
 	struct err e;
 
 	ck_assert_msg(dns_new(&d, &o, &e) == 0, "%s", e.text);
 	return d;
+}
+
+static struct dns *
+client(bool trust_ad, unsigned timeout_ms)
+{
+	return client_of(address, trust_ad, timeout_ms);
 }
 
 static const struct {
@@ -336,6 +426,107 @@ START_TEST(chain)
 }
 END_TEST
 
+static const struct {
+	const char *const servers[3];
+	const char *name;
+	enum dns_status status;
+	bool is_quick; /* the second time, at least */
+} several[] = {
+	{ { refusing, address }, "plain.example", DNS_OK, true },
+	{ { refusing, refusing, address }, "plain.example", DNS_OK, true },
+	{ { refusing, address }, "xnone.example", DNS_NXDOMAIN, true },
+	{ { silent, address }, "plain.example", DNS_OK, true },
+	{ { address, silent }, "plain.example", DNS_OK, true },
+	{ { refusing, refusing }, "plain.example", DNS_TEMPFAIL, true },
+	{ { address, refusing }, "fail.example", DNS_TEMPFAIL, true },
+	{ { silent, silent }, "plain.example", DNS_TEMPFAIL, false },
+	/* who does not validate is not asked about a forgery */
+	{ { refusing, address }, "bogus.example", DNS_BOGUS, true },
+};
+
+/* One server that is of no use does not hide the others, and one that says
+ * nothing is waited for once. */
+START_TEST(servers)
+{
+	struct dns_question q = { DNS_A, str_from(several[_i].name) },
+			    other = { DNS_AAAA, q.name };
+	const struct dns_answer *r;
+	char list[100] = "";
+	struct dns *d;
+	struct arena a;
+	int64_t begun;
+	size_t i;
+
+	arena_init(&a, DNSMSG_ARENA_MAX);
+	for (i = 0; i < 3 && several[_i].servers[i] != NULL; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list),
+		    "%s%s", i > 0 ? "," : "", several[_i].servers[i]);
+	d = client_of(list, false, 900);
+	r = dns_lookup(d, &a, &q);
+	ck_assert_msg(r->status == several[_i].status, "%s of %s: %s",
+	    several[_i].name, list, dns_status_name(r->status));
+	begun = date_mono_ms();
+	(void)dns_lookup(d, &a, &other);
+	ck_assert((date_mono_ms() - begun < 200) == several[_i].is_quick);
+	arena_release(&a);
+	dns_free(&d);
+}
+END_TEST
+
+/* What unpacks to more than an answer ever has is none, and leaves nothing. */
+START_TEST(too_large)
+{
+	struct dns_question q = { DNS_MX,
+		_i == 0 ? STR("mfew.example") : STR("many.example") };
+	struct dns *d = client(false, 600);
+	const struct dns_answer *r;
+	struct arena a;
+
+	arena_init(&a, DNSMSG_ARENA_MAX);
+	r = dns_lookup(d, &a, &q);
+	ck_assert_int_eq(r->status, _i == 0 ? DNS_OK : DNS_TEMPFAIL);
+	ck_assert_uint_eq(r->n, _i == 0 ? 20 : 0);
+	ck_assert_uint_lt(a.used, DNS_ANSWER_MAX);
+	arena_release(&a);
+	dns_free(&d);
+}
+END_TEST
+
+START_TEST(cache_is_bounded)
+{
+	struct dns *d = client(false, 600);
+	char *text = calloc(1, 30000), name[32];
+	struct dns_record record = { .type = DNS_TXT, .owner = STR("") };
+	struct dns_answer an = { .status = DNS_OK,
+		.v = &record,
+		.n = 1,
+		.ttl = 300,
+		.ede_text = STR("") };
+	struct dns_question q = { DNS_TXT, STR("") };
+	unsigned i, n_known = 0;
+	struct arena a;
+
+	ck_assert_ptr_nonnull(text);
+	record.text = str_make(text, 30000);
+	for (i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "n%u.example", i);
+		q.name = str_from(name);
+		an.n = i < 600 ? 1 : 0; /* large ones, then small ones */
+		dns_cache_put(d, &q, &an);
+		ck_assert_uint_le(d->n_cached, DNS_CACHE_OCTETS);
+		arena_init(&a, DNSMSG_ARENA_MAX);
+		n_known += dns_cache_get(d, &a, &q) != NULL;
+		arena_release(&a);
+	}
+	ck_assert_uint_lt(n_known, 5000);
+	ck_assert_uint_gt(n_known, 4990);
+	dns_cache_clear(d);
+	ck_assert_uint_eq(d->n_cached, 0);
+	free(text);
+	dns_free(&d);
+}
+END_TEST
+
 static unsigned n_gone;
 
 static void
@@ -411,6 +602,10 @@ main(void)
 	    t, answers, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_loop_test(
 	    t, chain, 0, (int)(sizeof(chains) / sizeof(chains[0])));
+	tcase_add_loop_test(
+	    t, servers, 0, (int)(sizeof(several) / sizeof(several[0])));
+	tcase_add_loop_test(t, too_large, 0, 2);
+	tcase_add_test(t, cache_is_bounded);
 	tcase_add_test(t, watched);
 	tcase_add_test(t, cached);
 	tcase_add_test(t, together);
