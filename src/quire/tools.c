@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/utf8.h"
+
 static int
 parse_timeout(const char *arg, unsigned *ms)
 {
@@ -24,31 +26,60 @@ parse_timeout(const char *arg, unsigned *ms)
 	return 0;
 }
 
+/*
+ * Is argv[*at] that option, "--name VALUE" or "--name=VALUE"? Then *value; NULL
+ * if it is another one. 0, or an exit status.
+ */
+static int
+take_value(int argc, char **argv, int *at, const char *name, const char **value)
+{
+	size_t n = strlen(name);
+
+	*value = NULL;
+	if (strncmp(argv[*at], name, n) != 0)
+		return 0;
+	if (argv[*at][n] == '=')
+		*value = argv[*at] + n + 1;
+	else if (argv[*at][n] == '\0') {
+		if (*at + 1 == argc)
+			return quire_fail(
+			    EX_USAGE, "%s: a value must follow", name);
+		*value = argv[++*at];
+	}
+	return 0;
+}
+
 int
 tool_begin(struct tool *t, int *argc, char **argv)
 {
-	int from, to = 0, rc;
+	const char *timeout, *resolver;
+	int from, to = 0, rc = 0;
 
 	*t = (struct tool){ 0 };
 	arena_init(&t->arena, (size_t)256 << 20);
 	buf_init(&t->out, 4 << 20);
-	for (from = 0; from < *argc; from++) {
-		bool has_value = from + 1 < *argc;
+	for (from = 0; rc == 0 && from < *argc; from++) {
+		int at = from;
 
-		if (strcmp(argv[from], "--json") == 0)
+		if (strcmp(argv[from], "--json") == 0) {
 			t->json = true;
-		else if (strcmp(argv[from], "--resolver") == 0 && has_value)
-			t->resolver = argv[++from];
-		else if (strcmp(argv[from], "--dns-timeout") == 0 &&
-			 has_value) {
-			rc = parse_timeout(argv[++from], &t->dns_timeout_ms);
-			if (rc != 0)
-				return rc;
-		} else
-			argv[to++] = argv[from];
+			continue;
+		}
+		rc = take_value(*argc, argv, &from, "--resolver", &resolver);
+		if (rc == 0 && resolver == NULL)
+			rc = take_value(
+			    *argc, argv, &from, "--dns-timeout", &timeout);
+		if (rc != 0)
+			break;
+		if (resolver != NULL)
+			t->resolver = resolver;
+		else if (timeout != NULL)
+			rc = parse_timeout(timeout, &t->dns_timeout_ms);
+		else
+			argv[to++] = argv[at];
 	}
 	*argc = to;
-	return 0;
+	return rc;
 }
 
 int
@@ -66,6 +97,7 @@ tool_dns(struct tool *t)
 void
 tool_json_string(struct buf *b, struct str s)
 {
+	bool is_utf8 = utf8_valid(s);
 	size_t i;
 
 	buf_putc(b, '"');
@@ -75,7 +107,7 @@ tool_json_string(struct buf *b, struct str s)
 		if (c == '"' || c == '\\') {
 			buf_putc(b, '\\');
 			buf_putc(b, (char)c);
-		} else if (c < 0x20 || c == 0x7f)
+		} else if (c < 0x20 || c == 0x7f || (c > 0x7f && !is_utf8))
 			buf_printf(b, "\\u%04x", c);
 		else
 			buf_putc(b, (char)c);
@@ -128,6 +160,26 @@ tool_put_int(struct tool *t, const char *key, int64_t value)
 {
 	put_key(t, key);
 	buf_printf(&t->out, "%lld", (long long)value);
+}
+
+void
+tool_put_list(struct tool *t, const char *key, const struct str *v, size_t n)
+{
+	size_t i;
+
+	put_key(t, key);
+	if (t->json)
+		buf_putc(&t->out, '[');
+	for (i = 0; i < n; i++) {
+		if (i > 0)
+			buf_puts(&t->out, t->json ? "," : ", ");
+		if (t->json)
+			tool_json_string(&t->out, v[i]);
+		else
+			tool_plain(&t->out, v[i]);
+	}
+	if (t->json)
+		buf_putc(&t->out, ']');
 }
 
 int

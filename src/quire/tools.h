@@ -31,7 +31,11 @@ int tool_dns(struct tool *);
 void tool_put(struct tool *, const char *key, struct str value);
 void tool_put_bool(struct tool *, const char *key, bool);
 void tool_put_int(struct tool *, const char *key, int64_t);
-/* In quotes; s must be UTF-8. */
+/* With --json an array, else "ONE, TWO". */
+void
+tool_put_list(struct tool *, const char *key, const struct str *v, size_t n);
+/* In quotes; of what is not UTF-8 an octet stands as the character of that
+ * number. */
 void tool_json_string(struct buf *, struct str s);
 /* In a line of KEY=VALUE control characters would make a second line. */
 void tool_plain(struct buf *, struct str s);

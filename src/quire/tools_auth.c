@@ -12,6 +12,9 @@
 
 /* quire spf check --ip IP --helo H --from ADDR */
 
+static const char usage[] =
+    "usage: quire spf check --ip IP --helo NAME --from ADDRESS";
+
 static bool
 parse_ip(const char *arg, struct spf_client *c)
 {
@@ -76,12 +79,10 @@ spf_args(struct tool *t, int argc, char **argv, struct spf_client *c)
 			has_from = true;
 			break;
 		default:
-			return EX_USAGE;
+			return quire_fail(EX_USAGE, "%s", usage);
 		}
 	if (optind != argc || !has_ip || !has_from)
-		return quire_fail(EX_USAGE,
-		    "usage: quire spf check --ip IP --helo NAME --from "
-		    "ADDRESS");
+		return quire_fail(EX_USAGE, "%s", usage);
 	return 0;
 }
 
@@ -113,9 +114,7 @@ cmd_spf(struct quire *q, int argc, char **argv)
 	int rc = tool_begin(&t, &argc, argv);
 
 	if (rc == 0 && (argc < 2 || strcmp(argv[1], "check") != 0))
-		rc = quire_fail(EX_USAGE,
-		    "usage: quire spf check --ip IP --helo NAME --from "
-		    "ADDRESS");
+		rc = quire_fail(EX_USAGE, "%s", usage);
 	if (rc == 0)
 		rc = spf_args(&t, argc - 1, argv + 1, &c);
 	if (rc != 0 || (rc = tool_dns(&t)) != 0)

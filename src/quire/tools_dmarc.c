@@ -130,7 +130,7 @@ check_args(struct tool *t, int argc, char **argv, struct dmarc_options *o,
 			o->is_tree_walk = true;
 			break;
 		default:
-			return EX_USAGE;
+			return quire_fail(EX_USAGE, "%s", usage);
 		}
 	if (optind != argc || o->from.n == 0)
 		return quire_fail(EX_USAGE, "%s", usage);

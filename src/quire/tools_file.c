@@ -124,7 +124,7 @@ tools_signing_args(struct tools_signing *a, int argc, char **argv,
 			a->headers = optarg;
 			break;
 		default:
-			return EX_USAGE;
+			return quire_fail(EX_USAGE, "%s", usage);
 		}
 	a->rest = argv + optind;
 	a->n_rest = argc - optind;

@@ -3,26 +3,59 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/utf8.h"
 #include "format/addr/addr.h"
 #include "tools.h"
 
 /* quire address check A, quire idna D, quire dns lookup TYPE NAME */
 
+/* RFC 5321, 4.5.3.1; smtpd takes longer local parts, which some mailers
+ * make */
+#define MAX_LOCAL   64
+#define MAX_MAILBOX 254 /* a path of 256 without its brackets */
+
+/* Mailbox, RFC 5321, 4.1.2, with its sizes; NULL, or what is wrong. */
+static const char *
+check_mailbox(struct tool *t, struct str s, struct addr *a)
+{
+	struct buf ascii;
+	struct cur c;
+	bool ok;
+
+	cur_init(&c, s);
+	if (!addr_parse(&t->arena, &c, ADDR_UTF8, a))
+		return c.why;
+	if (!cur_done(&c))
+		return "something behind the domain";
+	if (a->local.n > MAX_LOCAL)
+		return "local part of more than 64 octets";
+	if (s.n > MAX_MAILBOX)
+		return "more than 254 octets";
+	if (utf8_is_ascii(a->domain))
+		return NULL;
+	buf_init(&ascii, 1024);
+	ok = addr_domain_ascii(&ascii, a->domain);
+	buf_release(&ascii);
+	return ok ? NULL : "no international domain name";
+}
+
 int
 cmd_address(struct quire *q, int argc, char **argv)
 {
+	const char *why;
 	struct tool t;
 	struct addr a;
-	bool valid;
 	int rc = tool_begin(&t, &argc, argv);
 
 	if (rc == 0 && (argc != 3 || strcmp(argv[1], "check") != 0))
 		rc = quire_fail(EX_USAGE, "usage: quire address check ADDRESS");
 	if (rc != 0)
 		return tool_end(&t, rc);
-	valid = addr_from_str(&t.arena, str_from(argv[2]), ADDR_UTF8, &a);
-	tool_put_bool(&t, "valid", valid);
-	if (valid && t.json) {
+	why = check_mailbox(&t, str_from(argv[2]), &a);
+	tool_put_bool(&t, "valid", why == NULL);
+	if (why != NULL && t.json)
+		tool_put(&t, "why", str_from(why));
+	if (why == NULL && t.json) {
 		tool_put(&t, "local", a.local);
 		tool_put(&t, "domain", a.domain);
 		tool_put_bool(&t, "ascii", addr_is_ascii(&a));
@@ -114,11 +147,25 @@ put_record(struct buf *b, const struct dns_record *r)
 }
 
 static void
-put_answer(struct tool *t, const struct dns_answer *r)
+put_records(
+    struct tool *t, const char *key, const struct dns_record *r, size_t n)
 {
+	struct str *v = arena_alloc(&t->arena, n * sizeof(*v));
 	struct buf b;
 	size_t i;
 
+	for (i = 0; i < n; i++) {
+		buf_init(&b, 1 << 20);
+		put_record(&b, &r[i]);
+		v[i] = arena_str(&t->arena, buf_str(&b));
+		buf_release(&b);
+	}
+	tool_put_list(t, key, v, n);
+}
+
+static void
+put_answer(struct tool *t, const struct dns_answer *r)
+{
 	tool_put(t, "status", str_from(dns_status_name(r->status)));
 	tool_put_bool(t, "authentic", r->is_secure);
 	if (dns_insecure_at(r).n > 0)
@@ -128,15 +175,13 @@ put_answer(struct tool *t, const struct dns_answer *r)
 		if (r->ede_text.n > 0)
 			tool_put(t, "ede_text", r->ede_text);
 	}
-	buf_init(&b, 1 << 20);
-	for (i = 0; i < r->n; i++) {
-		if (i > 0)
-			buf_puts(&b, ", ");
-		put_record(&b, &r->v[i]);
-	}
 	if (r->n > 0)
-		tool_put(t, "records", buf_str(&b));
-	buf_release(&b);
+		put_records(t, "records", r->v, r->n);
+	if (!t->json || dns_failed(r))
+		return;
+	if (r->n_chain > 0)
+		put_records(t, "cname", r->chain, r->n_chain);
+	tool_put_int(t, "ttl", r->ttl);
 }
 
 int

@@ -39,6 +39,8 @@ ed._domainkey TXT "$(as quire dkim txt "$T/ed25519.pem")"
 revoked._domainkey TXT "v=DKIM1; p="
 _dmarc TXT "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:r@example.test"
 _dmarc.none TXT "v=DMARC1; p=none"
+octets TXT "a\128\255, b"
+octets TXT "x"
 _25._tcp.mx1 TLSA 3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 @ CAA 0 issue "ca.example"
 _imaps._tcp SRV 0 1 993 mx1
@@ -266,6 +268,8 @@ objects = [json.loads(l) for l in objects.splitlines()]
 v = objects[0][key]
 if isinstance(v, bool):
     v = "yes" if v else "no"
+if isinstance(v, list):
+    v = ", ".join(v)
 print("same" if "%s=%s" % (key, v) in line else (v, line))
 P
 }
@@ -283,6 +287,25 @@ while IFS='|' read -r form line key dead; do
 	    --dns-timeout 300ms 2>&1 </dev/null)" "$dead"
 	ok "  in time" [ $(($(date +%s) - start)) -le 3 ]
 done <"$T/forms"
+is "dns lookup: records and the way to them as JSON" \
+    "$(q dns lookup A www.example.test --json | /usr/bin/python3 -c \
+    'import json,sys; a = json.load(sys.stdin); print(a["records"], a["cname"], a["ttl"] <= 300)' 2>&1)" \
+    "['192.0.2.25'] ['mx1.example.test'] True"
+is "what is not UTF-8 is JSON all the same" \
+    "$(q dns lookup TXT octets.example.test --json | /usr/bin/python3 -c \
+    'import json,sys; print(ascii(json.loads(sys.stdin.buffer.read().decode())["records"]))' 2>&1)" \
+    "['a\\x80\\xff, b', 'x']"
+# options in either form, and what is missing
+like "--option=VALUE" "$(as quire iprev 192.0.2.25 "--resolver=$R" --dns-timeout=3s)" '^result=pass'
+like "a value is missing" "$(as quire iprev 192.0.2.25 --resolver 2>&1)" '^quire: --resolver: a value must follow'
+like "no option of it" "$(as quire spf check --nothing 2>&1)" 'usage: quire spf check'
+like "no resolver at all" "$(as quire iprev 192.0.2.25 --resolver here 2>&1)" '^quire: resolver here: '
+# one of several name servers that is there
+like "another resolver is asked" "$(as quire iprev 192.0.2.25 --resolver "127.0.0.1:1,$R")" '^result=pass'
+x64=$(printf 'a%.0s' $(seq 64))
+is "idna: a label that DNS cannot carry" "$(as quire idna "$x64.test")" ascii=error
+is "address: sizes of RFC 5321" "$(for a in "$x64@b.test" "a$x64@b.test" "a@$x64.test"; do
+	as quire address check "$a"; done | tr '\n' ' ')" "valid=yes valid=no valid=no "
 # those that print a file, not a line
 like "dkim keygen" "$(as quire dkim keygen ed25519)" '^-----BEGIN PRIVATE KEY'
 like "dkim txt" "$(as quire dkim txt "$T/ed25519.pem")" '^v=DKIM1; h=sha256; k=ed25519; p='

@@ -105,11 +105,15 @@ static bool
 parse_sub_domain(struct cur *c, unsigned flags, struct buf *scratch)
 {
 	const char *start = c->p;
+	bool is_ascii = true;
 
 	for (;;) {
-		if (cur_span(c, is_let_dig).n > 0 ||
-		    try_utf8(c, flags, scratch))
+		if (cur_span(c, is_let_dig).n > 0)
 			continue;
+		if (try_utf8(c, flags, scratch)) {
+			is_ascii = false;
+			continue;
+		}
 		if (c->p == start || !cur_try(c, '-'))
 			break;
 	}
@@ -117,6 +121,9 @@ parse_sub_domain(struct cur *c, unsigned flags, struct buf *scratch)
 		return false;
 	if (c->p == start || c->p[-1] == '-')
 		return cur_fail(c, "bad domain");
+	/* of others it is the A-label that counts */
+	if (is_ascii && c->p - start > ADDR_MAX_LABEL)
+		return cur_fail(c, "label of the domain too long");
 	return true;
 }
 

@@ -23,6 +23,7 @@
 /* RFC 5321, 4.5.3.1.1, says 64; VERP and SRS senders have more */
 #define ADDR_MAX_LOCAL	256
 #define ADDR_MAX_DOMAIN 255 /* RFC 5321, 4.5.3.1.2 */
+#define ADDR_MAX_LABEL	63  /* RFC 1035, 2.3.4 */
 
 enum addr_domain_kind {
 	ADDR_NAME,
@@ -75,7 +76,7 @@ bool addr_parse_literal(struct cur *, struct addr *);
 /*
  * Names of domains: lower case U-labels (for people and comparison) and
  * A-labels (for DNS). IDNA2008, hostname characters only. false if the name
- * is not a valid one; out then has nothing.
+ * is not a valid one, or longer than DNS can carry; out then has nothing.
  */
 bool addr_domain_unicode(struct buf *out, struct str name);
 bool addr_domain_ascii(struct buf *out, struct str name);

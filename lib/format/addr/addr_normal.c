@@ -13,6 +13,8 @@
 #define IDN_FLAGS \
 	(IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES)
 
+#define MAX_NAME 253 /* 255 octets on the wire, RFC 1035, 2.3.4 */
+
 static bool
 has_a_label(struct str name)
 {
@@ -33,6 +35,8 @@ is_domain(struct str s, unsigned flags)
 	struct cur c;
 	struct str whole;
 
+	if (flags == 0 && s.n > MAX_NAME)
+		return false;
 	cur_init(&c, s);
 	return addr_parse_domain(&c, flags, &whole) && cur_done(&c);
 }
