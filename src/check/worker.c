@@ -155,7 +155,7 @@ check_message(const struct check_setup *s, struct arena *a,
 		.header = arena_str(a, buf_str(&header)),
 		.spf_pass = r->spf->verdict == SPF_PASS,
 		.alignment = alignments[mailauth_alignment(r)],
-		.is_unwanted = d.code != 250 };
+		.is_unwanted = d.code != 250 && !d.is_trouble };
 	mailauth_free(&ma);
 	buf_release(&header);
 	if (!is_good)
@@ -192,7 +192,7 @@ static void
 answer_envelope(const struct check_setup *s, struct arena *a,
     const struct mailauth_client *c, uint16_t type, struct msg_checked *out)
 {
-	struct mailauth_decision d = { 250, NULL, "", "spf" };
+	struct mailauth_decision d = { 250, NULL, "", "spf", false };
 	bool spf_pass = false;
 
 	if (type == MSG_CHECK_HELO)

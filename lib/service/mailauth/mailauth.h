@@ -134,6 +134,7 @@ struct mailauth_decision {
 	int code; /* 250: nothing speaks against it */
 	const char *enhanced, *text;
 	const char *reason; /* a word, for log and X-Quire-Reason */
+	bool is_trouble;    /* of DNS: it says nothing about the message */
 };
 void
 mailauth_decide(const struct mailauth_result *, struct mailauth_decision *);

@@ -1,21 +1,36 @@
 /* Decisions: what the results mean for the message and its sender. */
 #include "service/mailauth/mailauth_int.h"
 
-static const struct mailauth_decision fine = { 250, NULL, "",
-	"no-bad-signals" };
+static const struct mailauth_decision fine = { 250, NULL, "", "no-bad-signals",
+	false };
 
 /* --- a message (features 2.2) --- */
 
 /*
  * The owner of the From domain asks for it. Outside of the sample that pct=
  * wants nothing is asked for: we have no weaker place to put the message
- * (RFC 7489, 6.6.4). A temperror is no fail, so it never refuses.
+ * (RFC 7489, 6.6.4).
  */
 static bool
 dmarc_refuses(const struct mailauth_result *r)
 {
 	return r->dmarc.status == DMARC_FAIL && !r->dmarc.is_sampled_out &&
 	       r->dmarc.disposition != DMARC_POLICY_NONE;
+}
+
+/*
+ * A temperror is no fail, so it never refuses for good; but if the owner may
+ * ask for that, and nothing stands for From, nobody can say yet whether the
+ * message is his (RFC 7489, 6.6.2): who keeps his name servers from answering
+ * shall not be able to write in his name meanwhile.
+ */
+static bool
+dmarc_is_open(const struct mailauth_result *r)
+{
+	return r->dmarc.status == DMARC_TEMPERROR &&
+	       mailauth_alignment(r) == MAILAUTH_UNKNOWN &&
+	       (r->policy == NULL || r->policy->status != DMARC_PASS ||
+		   r->dmarc.policy != DMARC_POLICY_NONE);
 }
 
 static bool
@@ -36,9 +51,15 @@ static const struct step {
 	{ dmarc_refuses,
 	    { 550, "5.7.26",
 		"refused, as the DMARC policy of the domain in From asks",
-		"dmarc-policy" } },
+		"dmarc-policy", false } },
+	{ dmarc_is_open,
+	    { 451, "4.4.3",
+		"DNS does not tell now what the domain in From asks for, try "
+		"again later",
+		"dmarc-temperror", true } },
 	/* vague: who is listed need not learn where to ask */
-	{ is_listed, { 451, "4.3.0", "error processing", "dns-blocklisted" } },
+	{ is_listed,
+	    { 451, "4.3.0", "error processing", "dns-blocklisted", false } },
 };
 
 void
@@ -76,15 +97,15 @@ struct host_task {
 
 static const struct mailauth_decision no_such_sender = { 550, "5.7.27",
 	"the domain of the sender address has neither MX nor address records",
-	"sender-domain" };
+	"sender-domain", false };
 static const struct mailauth_decision null_mx = { 550, "5.7.27",
 	"the domain of the sender address accepts no mail (null MX)",
-	"sender-domain" };
+	"sender-domain", false };
 static const struct mailauth_decision no_such_host = { 550, "5.5.0",
-	"there is no host of that name in DNS", "helo-name" };
+	"there is no host of that name in DNS", "helo-name", false };
 static const struct mailauth_decision no_dns = { 451, "4.4.0",
 	"the domain of the sender address cannot be looked up now",
-	"sender-domain" };
+	"sender-domain", false };
 
 /* RFC 7505, 3: a single MX of "." */
 static bool
@@ -149,7 +170,7 @@ mailauth_sender(struct arena *a, const struct mailauth_setup *setup,
 {
 	static const struct mailauth_decision literal = { 550, "5.7.27",
 		"an address literal is no domain for a sender address",
-		"sender-domain" };
+		"sender-domain", false };
 
 	*d = fine;
 	if (path->kind != ADDR_PATH)

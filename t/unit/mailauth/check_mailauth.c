@@ -32,8 +32,10 @@ static const struct {
 	{ "outside of pct", DMARC_FAIL, DMARC_QUARANTINE, true, { 0 }, 250,
 	    NULL, "no-bad-signals" },
 	/* RFC 7489, 6.6.2: it might have passed */
-	{ "temperror", DMARC_TEMPERROR, DMARC_POLICY_NONE, false, { 0 }, 250,
-	    NULL, "no-bad-signals" },
+	{ "temperror", DMARC_TEMPERROR, DMARC_POLICY_NONE, false, { 0 }, 451,
+	    "4.4.3", "dmarc-temperror" },
+	{ "temperror of a listed one", DMARC_TEMPERROR, DMARC_POLICY_NONE,
+	    false, { DNSBL_LISTED }, 451, "4.4.3", "dmarc-temperror" },
 	{ "permerror", DMARC_PERMERROR, DMARC_POLICY_NONE, false, { 0 }, 250,
 	    NULL, "no-bad-signals" },
 	{ "listed", DMARC_PASS, DMARC_POLICY_NONE, false,
@@ -59,6 +61,41 @@ START_TEST(decisions)
 	    d.code == cases[_i].code && strcmp(d.reason, cases[_i].reason) == 0,
 	    "%s: %d %s", cases[_i].what, d.code, d.reason);
 	ck_assert_pstr_eq(d.enhanced, cases[_i].enhanced);
+}
+END_TEST
+
+/* When DNS does not answer: what is known decides, what is not waits. */
+static const struct {
+	enum dmarc_status policy; /* DMARC_PASS: there is one */
+	enum dmarc_policy p;
+	bool spf, dkim, is_temporary;
+	int code;
+} open_cases[] = {
+	{ DMARC_TEMPERROR, DMARC_POLICY_NONE, false, false, false, 451 },
+	{ DMARC_TEMPERROR, DMARC_POLICY_NONE, false, false, true, 451 },
+	/* whatever the policy is, it would be content */
+	{ DMARC_TEMPERROR, DMARC_POLICY_NONE, true, false, false, 250 },
+	{ DMARC_TEMPERROR, DMARC_POLICY_NONE, false, true, true, 250 },
+	/* the policy is there, a key is not */
+	{ DMARC_PASS, DMARC_REJECT, false, false, true, 451 },
+	{ DMARC_PASS, DMARC_QUARANTINE, false, false, true, 451 },
+	{ DMARC_PASS, DMARC_POLICY_NONE, false, false, true, 250 },
+};
+
+START_TEST(open_policies)
+{
+	struct dmarc_found policy = { .status = open_cases[_i].policy };
+	struct mailauth_result r = { .policy = &policy };
+	struct mailauth_decision d;
+
+	r.dmarc = (struct dmarc_result){ .status = DMARC_TEMPERROR,
+		.policy = open_cases[_i].p,
+		.spf_aligned = open_cases[_i].spf,
+		.dkim_aligned = open_cases[_i].dkim,
+		.is_temporary = open_cases[_i].is_temporary };
+	mailauth_decide(&r, &d);
+	ck_assert_int_eq(d.code, open_cases[_i].code);
+	ck_assert(d.is_trouble == (d.code != 250));
 }
 END_TEST
 
@@ -123,6 +160,7 @@ main(void)
 	SRunner *r;
 
 	tcase_add_loop_test(t, decisions, 0, N(cases));
+	tcase_add_loop_test(t, open_policies, 0, N(open_cases));
 	tcase_add_loop_test(t, alignment, 0, N(aligned));
 	tcase_add_loop_test(t, addresses, 0, N(ips));
 	suite_add_tcase(s, t);
