@@ -220,16 +220,19 @@ bool
 authres_claims(struct str text, struct str authserv_id)
 {
 	struct arena a;
-	struct str id;
-	struct cur c;
+	struct str id = STR(""), token;
+	struct cur c, t;
 	bool claims;
 
 	arena_init(&a, text.n + 65536);
 	cur_init(&c, text);
 	/* what we cannot read somebody else may; a path or address before
-	 * the id is none of ours */
-	claims = !cfws(&c) || !value(&a, &c, is_pvalue, &id) ||
-		 str_eq_nocase(id, authserv_id) ||
+	 * the id is none of ours, behind it is what others may pass over */
+	claims = !cfws(&c) || !value(&a, &c, is_pvalue, &id);
+	cur_init(&t, id);
+	token = cur_span(&t, is_token);
+	claims = claims || str_eq_nocase(id, authserv_id) ||
+		 str_eq_nocase(token, authserv_id) ||
 		 (str_ends(id, STR(".")) &&
 		     str_eq_nocase(str_sub(id, 0, id.n - 1), authserv_id));
 	arena_release(&a);

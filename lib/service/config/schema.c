@@ -174,6 +174,51 @@ tls_block(struct arena *a, void *out, const struct conf_node *n,
 		    a, out, tls_rows, N(tls_rows), n->child, "tls setting", e);
 }
 
+/* IP, IP:PORT, [IPv6] or [IPv6]:PORT, as c-ares takes them. */
+static bool
+is_resolver(struct str s)
+{
+	struct proxy_net addr;
+	struct str ip, port = { NULL, 0 };
+	uint64_t v;
+
+	if (str_starts(s, STR("["))) {
+		s = str_sub(s, 1, s.n);
+		if (!str_cut(&s, ']', &ip) || !str_has(ip, ':') ||
+		    (s.n > 0 && s.p[0] != ':'))
+			return false;
+		if (s.n > 0)
+			port = str_sub(s, 1, s.n);
+	} else {
+		ip = s;
+		if (str_find(s, ':') < s.n &&
+		    !str_has(str_sub(s, str_find(s, ':') + 1, s.n), ':')) {
+			port = s;
+			str_cut(&port, ':', &ip);
+		}
+	}
+	return !str_has(ip, '/') && proxy_net_parse(&addr, ip) &&
+	       (port.p == NULL || (str_uint(port, 65535, &v) && v > 0));
+}
+
+/* quire-check could not start with them, and mail would be put off. */
+static void
+check_resolvers(
+    struct str all, const struct conf_pos *pos, struct conf_errors *e)
+{
+	struct str one;
+	bool more = all.n > 0;
+
+	while (more) {
+		more = str_cut(&all, ',', &one);
+		if (!is_resolver(one))
+			conf_error(e, pos,
+			    "resolver '%.*s' is not IP, IP:PORT or "
+			    "[IPv6]:PORT, several with commas between them",
+			    STR_ARG(one));
+	}
+}
+
 static void
 checks_block(struct arena *a, void *out, const struct conf_node *n,
     struct conf_errors *e)
@@ -184,6 +229,7 @@ checks_block(struct arena *a, void *out, const struct conf_node *n,
 		return;
 	conf_apply(
 	    a, out, check_rows, N(check_rows), n->child, "check setting", e);
+	check_resolvers(c->checks.resolver, &n->pos, e);
 	if (c->checks.dnsbl.n > CONFIG_MAX_DNSBL)
 		conf_error(
 		    e, &n->pos, "more than %d dnsbl zones", CONFIG_MAX_DNSBL);

@@ -61,6 +61,11 @@ static const struct {
 	{ "(never ends mx.other", true },
 	{ "mx.other; mx.test", false },
 	{ "xmx.test; none", false },
+	{ "me@mx.test; none", false },
+	{ "mx.test/1; none", true },
+	{ "mx.test,other; none", true },
+	{ "mx.test=1; none", true },
+	{ "mx.tester; none", false },
 };
 /* clang-format on */
 
