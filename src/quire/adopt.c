@@ -201,8 +201,7 @@ parse(struct report *r, struct quire_places *p, int argc, char **argv)
 	static const struct option options[] = {
 		{ "dry-run", no_argument, NULL, 'n' },
 		{ "json", no_argument, NULL, 'j' },
-		{ "maildir", required_argument, NULL, 'm' },
-		{ "index-root", required_argument, NULL, 'i' },
+		QUIRE_PLACE_OPTIONS,
 		{ 0 },
 	};
 	int c;
@@ -215,14 +214,9 @@ parse(struct report *r, struct quire_places *p, int argc, char **argv)
 		case 'j':
 			r->json = true;
 			break;
-		case 'm':
-			p->dir = optarg;
-			break;
-		case 'i':
-			p->index = optarg;
-			break;
 		default:
-			return EX_USAGE;
+			if (!quire_place_option(p, c, optarg))
+				return EX_USAGE;
 		}
 	p->names = argv + optind;
 	p->n = argc - optind;
@@ -236,14 +230,12 @@ parse(struct report *r, struct quire_places *p, int argc, char **argv)
 int
 cmd_adopt(struct quire *q, int argc, char **argv)
 {
-	char host[256] = "localhost";
-	struct report r = { .is_first = true, .opts.hostname = host };
+	struct report r = { .is_first = true, .opts.hostname = q->hostname };
 	struct quire_places places = { .act = adopt_maildir, .arg = &r };
 	int rc = parse(&r, &places, argc, argv);
 
 	if (rc != 0)
 		return rc;
-	gethostname(host, sizeof(host) - 1);
 	if (r.json)
 		fputs("{\"found\":[", stdout);
 	rc = quire_maildirs(q, &places);

@@ -106,19 +106,12 @@ static int
 changes_of(void *arg, const struct quire_maildir *m)
 {
 	struct watching *w = arg;
-	char host[256] = "localhost";
-	struct account_opts opts = { .hostname = host,
-		.is_fs = m->is_fs,
-		.indexfd = m->indexfd,
-		.has_marks = m->has_marks,
-		.marksfd = m->marksfd,
-		.coexist = quire_coexists(w->quire) };
+	struct account_opts opts = quire_account_opts(w->quire, m);
 	struct account *a;
 	struct changes c;
 	struct err e;
 	int rc;
 
-	gethostname(host, sizeof(host) - 1);
 	if (account_open(&a, m->fd, &opts, &e) == -1)
 		return quire_fail(EX_DATAERR, "%s: %s", m->path, e.text);
 	rc = changes_wait(a, w->token, (int)(w->wait_s * 1000), &c, &e);
@@ -140,8 +133,7 @@ parse(struct watching *w, struct quire_places *p, int argc, char **argv)
 		{ "since", required_argument, NULL, 's' },
 		{ "wait", required_argument, NULL, 'w' },
 		{ "json", no_argument, NULL, 'j' },
-		{ "maildir", required_argument, NULL, 'm' },
-		{ "index-root", required_argument, NULL, 'i' },
+		QUIRE_PLACE_OPTIONS,
 		{ 0 },
 	};
 	int c;
@@ -159,14 +151,9 @@ parse(struct watching *w, struct quire_places *p, int argc, char **argv)
 		case 'j':
 			w->json = true;
 			break;
-		case 'm':
-			p->dir = optarg;
-			break;
-		case 'i':
-			p->index = optarg;
-			break;
 		default:
-			return EX_USAGE;
+			if (!quire_place_option(p, c, optarg))
+				return EX_USAGE;
 		}
 	p->names = argv + optind;
 	p->n = argc - optind;

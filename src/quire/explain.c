@@ -332,7 +332,7 @@ load_config(struct explain *x, struct quire *q)
 }
 
 static int
-set_up(struct explain *x, char hostname[256])
+set_up(struct explain *x, const char *hostname)
 {
 	struct mailauth_setup *s = &x->setup;
 	const struct config *c = x->config;
@@ -343,7 +343,6 @@ set_up(struct explain *x, char hostname[256])
 		x->t.resolver = arena_cstr(&x->t.arena, c->checks.resolver);
 	if ((rc = tool_dns(&x->t)) != 0)
 		return rc;
-	gethostname(hostname, 255);
 	s->dns = x->t.dns;
 	s->hostname = c == NULL ? str_from(hostname) : c->hostname;
 	s->dnsbl = c == NULL ? NULL : c->checks.dnsbl.v;
@@ -384,7 +383,6 @@ int
 cmd_explain(struct quire *q, int argc, char **argv)
 {
 	struct explain x = { 0 };
-	char hostname[256] = "localhost";
 	struct psl *psl;
 	struct buf b;
 	int rc = tool_begin(&x.t, &argc, argv);
@@ -399,7 +397,7 @@ cmd_explain(struct quire *q, int argc, char **argv)
 	if (rc == 0)
 		rc = load_config(&x, q);
 	if (rc == 0)
-		rc = set_up(&x, hostname);
+		rc = set_up(&x, q->hostname);
 	if (rc == 0) {
 		x.message = buf_str(&b);
 		explain(&x);

@@ -29,7 +29,6 @@ struct going_back {
 	bool sync, run, new_uidvalidity;
 	const char *doveadm, *user;
 	char separator;
-	char *hostname;
 	struct account *account; /* that is being written */
 	struct buf address;	 /* of it */
 	struct buf commands;	 /* NUL-ended words, an empty one at the end */
@@ -223,16 +222,11 @@ static int
 export_maildir(void *arg, const struct quire_maildir *m)
 {
 	struct going_back *g = arg;
-	struct account_opts opts = { .hostname = g->hostname,
-		.is_fs = m->is_fs,
-		.indexfd = m->indexfd,
-		.has_marks = m->has_marks,
-		.marksfd = m->marksfd,
-		.exports = ACCOUNT_EXPORT_DOVECOT,
-		.coexist = quire_coexists(g->quire) };
+	struct account_opts opts = quire_account_opts(g->quire, m);
 	struct err e;
 	int rc = 0;
 
+	opts.exports = ACCOUNT_EXPORT_DOVECOT;
 	buf_clear(&g->address);
 	if (m->account != NULL)
 		buf_put(&g->address, m->account->addresses.n > 0 ?
@@ -258,8 +252,7 @@ parse(struct going_back *g, struct quire_places *p, int argc, char **argv)
 		{ "user", required_argument, NULL, 'u' },
 		{ "separator", required_argument, NULL, 'S' },
 		{ "new-uidvalidity", no_argument, NULL, 'v' },
-		{ "maildir", required_argument, NULL, 'm' },
-		{ "index-root", required_argument, NULL, 'i' },
+		QUIRE_PLACE_OPTIONS,
 		{ 0 },
 	};
 	int c;
@@ -284,14 +277,9 @@ parse(struct going_back *g, struct quire_places *p, int argc, char **argv)
 		case 'v':
 			g->new_uidvalidity = true;
 			break;
-		case 'm':
-			p->dir = optarg;
-			break;
-		case 'i':
-			p->index = optarg;
-			break;
 		default:
-			return EX_USAGE;
+			if (!quire_place_option(p, c, optarg))
+				return EX_USAGE;
 		}
 	if (p->dir != NULL && optind < argc)
 		return quire_fail(
@@ -308,13 +296,10 @@ cmd_export_state(struct quire *q, int argc, char **argv)
 		.quire = q, .doveadm = "doveadm", .separator = '.'
 	};
 	struct quire_places places = { .act = export_maildir, .arg = &g };
-	char host[256] = "localhost";
 	int rc = parse(&g, &places, argc, argv), done;
 
 	if (rc != 0)
 		return rc;
-	gethostname(host, sizeof(host) - 1);
-	g.hostname = host;
 	buf_init(&g.address, 1024);
 	buf_init(&g.commands, 64u << 20);
 	rc = quire_maildirs(q, &places);

@@ -138,6 +138,27 @@ quire_maildirs(struct quire *q, const struct quire_places *p)
 	return worst;
 }
 
+struct account_opts
+quire_account_opts(const struct quire *q, const struct quire_maildir *m)
+{
+	return (struct account_opts){ .hostname = q->hostname,
+		.is_fs = m->is_fs,
+		.indexfd = m->indexfd,
+		.has_marks = m->has_marks,
+		.marksfd = m->marksfd,
+		.coexist = quire_coexists(q) };
+}
+
+bool
+quire_place_option(struct quire_places *p, int c, char *value)
+{
+	if (c == 'm')
+		p->dir = value;
+	else if (c == 'i')
+		p->index = value;
+	return c == 'm' || c == 'i';
+}
+
 bool
 quire_coexists(const struct quire *q)
 {

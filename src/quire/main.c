@@ -181,13 +181,16 @@ quire_config(struct quire *q)
 int
 main(int argc, char **argv)
 {
-	struct quire q = { .dir = "/etc/quire", .dirfd = -1 };
+	struct quire q = {
+		.dir = "/etc/quire", .dirfd = -1, .hostname = "localhost"
+	};
 	size_t i;
 	int rc;
 
 	if (sodium_init() == -1)
 		return EX_OSERR;
 	umask(077);
+	gethostname(q.hostname, sizeof(q.hostname) - 1);
 	while (argc > 1 && strcmp(argv[1], "-C") == 0) {
 		if (argc < 3)
 			return quire_fail(EX_USAGE, "-C needs a directory");

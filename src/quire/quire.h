@@ -10,12 +10,14 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "service/config/config.h"
+#include "service/store/account.h"
 #include "system/ipc/msg.h"
 
 struct quire {
 	const char *dir; /* configuration directory, -C */
 	int dirfd;
 	struct config *config; /* after quire_config() */
+	char hostname[256];    /* of this machine */
 };
 
 struct quire_command {
@@ -73,6 +75,16 @@ struct quire_places {
 	void *arg;
 };
 int quire_maildirs(struct quire *, const struct quire_places *);
+/* What opening the account of one needs. */
+struct account_opts
+quire_account_opts(const struct quire *, const struct quire_maildir *);
+/* Which ones, on a command line: in the table, in the switch, after both. */
+#define QUIRE_PLACE_OPTIONS                                \
+	{ "maildir", required_argument, NULL, 'm' },       \
+	{                                                  \
+		"index-root", required_argument, NULL, 'i' \
+	}
+bool quire_place_option(struct quire_places *, int c, char *value);
 /* Does Dovecot serve the same accounts, as the configuration has it? */
 bool quire_coexists(const struct quire *);
 

@@ -17,7 +17,6 @@
 struct rebuilding {
 	struct quire *quire;
 	struct rebuild_opts opts;
-	const char *hostname;
 	bool json;
 	unsigned long n;
 };
@@ -86,12 +85,7 @@ static int
 rebuild_maildir(void *arg, const struct quire_maildir *m)
 {
 	struct rebuilding *r = arg;
-	struct account_opts opts = { .hostname = r->hostname,
-		.coexist = quire_coexists(r->quire),
-		.is_fs = m->is_fs,
-		.indexfd = m->indexfd,
-		.has_marks = m->has_marks,
-		.marksfd = m->marksfd };
+	struct account_opts opts = quire_account_opts(r->quire, m);
 	struct err e;
 
 	if (store_rebuild(m->fd, &opts, &r->opts, rebuilt, r, &e) == -1)
@@ -105,8 +99,7 @@ parse(struct rebuilding *r, struct quire_places *p, int argc, char **argv)
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "new-uidvalidity", no_argument, NULL, 'v' },
-		{ "maildir", required_argument, NULL, 'm' },
-		{ "index-root", required_argument, NULL, 'i' },
+		QUIRE_PLACE_OPTIONS,
 		{ 0 },
 	};
 	int c;
@@ -119,14 +112,9 @@ parse(struct rebuilding *r, struct quire_places *p, int argc, char **argv)
 		case 'v':
 			r->opts.new_uidvalidity = true;
 			break;
-		case 'm':
-			p->dir = optarg;
-			break;
-		case 'i':
-			p->index = optarg;
-			break;
 		default:
-			return EX_USAGE;
+			if (!quire_place_option(p, c, optarg))
+				return EX_USAGE;
 		}
 	if (p->dir == NULL && optind == argc)
 		return quire_fail(
@@ -139,13 +127,10 @@ cmd_rebuild(struct quire *q, int argc, char **argv)
 {
 	struct rebuilding r = { .quire = q };
 	struct quire_places p = { .act = rebuild_maildir, .arg = &r };
-	char host[256] = "localhost";
 	int rc = parse(&r, &p, argc, argv);
 
 	if (rc != 0)
 		return rc;
-	gethostname(host, sizeof(host) - 1);
-	r.hostname = host;
 	p.names = argv + optind;
 	p.n = p.dir == NULL ? 1 : 0;
 	r.opts.names = argv + optind + p.n;

@@ -105,7 +105,6 @@ put_details(struct tool *t, const struct spf_result *r)
 int
 cmd_spf(struct quire *q, int argc, char **argv)
 {
-	char host[256] = "localhost";
 	struct spf_client c = { .now = date_now() };
 	const struct spf_result *r;
 	enum spf_verdict v;
@@ -119,8 +118,7 @@ cmd_spf(struct quire *q, int argc, char **argv)
 		rc = spf_args(&t, argc - 1, argv + 1, &c);
 	if (rc != 0 || (rc = tool_dns(&t)) != 0)
 		return tool_end(&t, rc);
-	gethostname(host, sizeof(host) - 1);
-	c.receiver = str_from(host);
+	c.receiver = str_from(q->hostname);
 	s = spf_begin(&t.arena, &c);
 	while ((v = spf_next(s)) == SPF_NEED_DNS)
 		spf_answer(s, dns_lookup(t.dns, &t.arena, spf_question(s)));
