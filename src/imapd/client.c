@@ -20,7 +20,10 @@ client_say(struct client *cl, const char *fmt, ...)
 	va_end(ap);
 	buf_puts(&b, "\r\n");
 	LOG_TRACE("imap.out", F_STR("line", str_trim(buf_str(&b))));
-	conn_write(cl->conn, buf_str(&b));
+	if (cl->is_slow)
+		slow_put(&cl->slow, cl->conn, buf_str(&b));
+	else
+		conn_write(cl->conn, buf_str(&b));
 	buf_release(&b);
 }
 
@@ -31,6 +34,7 @@ client_bye(struct client *cl, const char *text)
 	struct conn *c = cl->conn;
 
 	client_say(cl, "* BYE %s", text);
+	slow_flush(&cl->slow);
 	cl->conn = NULL;
 	client_free(cl);
 	conn_close(c);
@@ -101,7 +105,7 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 	case CONN_INPUT:
 		if (cl->state == CLIENT_GREETED ||
 		    cl->state == CLIENT_AUTH_LINE)
-			login_input(cl);
+			login_read(cl);
 		else
 			conn_pause(c, true);
 		break;

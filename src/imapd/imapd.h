@@ -13,7 +13,7 @@
 
 #include "format/imap/command.h"
 #include "format/imap/reader.h"
-#include "service/front/front.h"
+#include "service/front/slow.h"
 #include "system/io/cid.h"
 #include "system/io/link.h"
 
@@ -49,6 +49,10 @@ struct client {
 	uint64_t number;
 	bool is_first; /* no valid command yet */
 	unsigned failures;
+	/* who guesses, until a login succeeds: replies octet by octet, and a
+	 * tick before each read (is_ticking) */
+	bool is_slow, is_ticking;
+	struct slow slow;
 	struct buf held; /* an attempt, until `wait' is over */
 	ev_timer wait;
 	ev_timer login; /* until the next whole command */
@@ -62,6 +66,7 @@ struct imapd {
 /* login.c: commands before login */
 void login_greet(struct client *);
 void login_input(struct client *); /* parse what is there */
+void login_read(struct client *);  /* the same, in time */
 void login_challenge(struct client *, struct str data);
 void login_init(struct client *);
 void login_release(struct client *);

@@ -88,12 +88,15 @@ wait_cb(struct ev_loop *loop, ev_timer *w, int revents)
 	buf_release(&out);
 }
 
+static void slow_is_over(void *);
+
 void
 login_init(struct client *cl)
 {
 	buf_init(&cl->held, IPC_MAX);
 	ev_init(&cl->wait, wait_cb);
 	cl->wait.data = cl;
+	slow_init(&cl->slow, &cl->front->base, slow_is_over, cl);
 }
 
 void
@@ -101,6 +104,17 @@ login_release(struct client *cl)
 {
 	drop_held(cl);
 	buf_release(&cl->held);
+	slow_release(&cl->slow);
+}
+
+/* Features 1.5.2 */
+static bool
+is_guessing(const struct client *cl)
+{
+	const struct config_limits *l = &cl->front->base.config->limits;
+
+	return l->slow_after > 0 && cl->failures >= l->slow_after &&
+	       !cl->listener->no_limits && slow_can(&cl->slow);
 }
 
 /* Each attempt longer than the one before: features 1.5.3 */
@@ -240,6 +254,7 @@ run_starttls(struct client *cl)
 		return;
 	}
 	client_say(cl, "%s OK begin TLS now", cl->tag);
+	slow_flush(&cl->slow);
 	imap_reader_free(&cl->reader);
 	cl->reader = imap_reader_new(&(struct imap_reader_opts){ 0 });
 	conn_consume(c, conn_input(c).n);
@@ -280,6 +295,7 @@ run(struct client *cl, const struct imap_command *cmd)
 
 		client_say(cl, "* BYE goodbye");
 		client_say(cl, "%s OK LOGOUT completed", cl->tag);
+		slow_flush(&cl->slow);
 		cl->conn = NULL;
 		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
 		    F_CSTR("why", "logout"));
@@ -379,6 +395,10 @@ pump(struct client *cl)
 	struct imap_event ev;
 
 	while (cl->state == CLIENT_GREETED || cl->state == CLIENT_AUTH_LINE) {
+		if (slow_is_pending(&cl->slow)) {
+			conn_pause(cl->conn, true); /* slow_is_over() goes on */
+			return;
+		}
 		switch (imap_reader_next(cl->reader, &ev)) {
 		case IMAP_NEED_MORE:
 			conn_consume(cl->conn, conn_input(cl->conn).n);
@@ -426,6 +446,38 @@ login_input(struct client *cl)
 }
 
 void
+login_read(struct client *cl)
+{
+	if (!cl->is_slow) {
+		login_input(cl);
+		return;
+	}
+	cl->is_ticking = true;
+	slow_read(&cl->slow, cl->conn);
+}
+
+/* The reply is said, or the tick before a read is over. */
+static void
+slow_is_over(void *user)
+{
+	struct client *cl = user;
+	bool is_read = cl->is_ticking;
+
+	cl->is_ticking = false;
+	/* otherwise authd has it, and its answer goes on */
+	if (cl->state != CLIENT_GREETED && cl->state != CLIENT_AUTH_LINE)
+		return;
+	log_set_sid(str_from(cl->cid));
+	client_progress(cl);
+	conn_pause(cl->conn, false);
+	if (is_read)
+		login_input(cl);
+	else
+		pump(cl);
+	log_set_sid(STR(""));
+}
+
+void
 login_challenge(struct client *cl, struct str data)
 {
 	struct buf b;
@@ -463,11 +515,14 @@ login_result(struct client *cl, const struct msg_auth_result *r)
 	if (r->verdict == AUTH_OK) {
 		/* quired's session may be here before or after this */
 		cl->state = CLIENT_STARTING;
+		cl->is_slow = false;
+		slow_flush(&cl->slow);
 		return;
 	}
 	drop_held(cl);
 	if (r->verdict != AUTH_TEMP && r->verdict != AUTH_LIMITED)
 		cl->failures++;
+	cl->is_slow = is_guessing(cl);
 	client_say(cl, "%s %s", cl->tag, texts[r->verdict]);
 	if (cl->failures >= MAX_FAILURES) {
 		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),

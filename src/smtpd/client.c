@@ -18,7 +18,7 @@ client_free(struct client *cl)
 	ev_timer_stop(f->base.loop, &cl->delay);
 	ev_timer_stop(f->base.loop, &cl->idle);
 	ev_timer_stop(f->base.loop, &cl->data);
-	slow_release(cl);
+	slow_release(&cl->slow);
 	if (cl->wait == WAIT_AUTH)
 		auth_cancel(cl);
 	check_release(cl);
@@ -31,6 +31,26 @@ client_free(struct client *cl)
 	front_left(&f->base);
 }
 
+static bool
+is_slow(const struct client *cl)
+{
+	return !cl->listener->no_limits && slow_can(&cl->slow) &&
+	       smtp_session_is_slow(cl->session);
+}
+
+/* The replies are said, or the tick before a read is over. */
+static void
+slow_is_over(void *user)
+{
+	struct client *cl = user;
+
+	/* otherwise it waits for something else, and goes on after that */
+	if (cl->wait == WAIT_SLOW) {
+		cl->wait = WAIT_INPUT;
+		client_run(cl);
+	}
+}
+
 static void
 flush(struct client *cl)
 {
@@ -40,10 +60,10 @@ flush(struct client *cl)
 		return;
 	cl->has_progress = true;
 	LOG_TRACE("smtp.out", F_STR("lines", str_trim(buf_str(out))));
-	if (slow_is_on(cl))
-		slow_put(cl, buf_str(out));
+	if (is_slow(cl))
+		slow_put(&cl->slow, cl->conn, buf_str(out));
 	else {
-		slow_flush(cl); /* it was slow until now */
+		slow_flush(&cl->slow); /* it was slow until now */
 		conn_write(cl->conn, buf_str(out));
 	}
 	buf_clear(out);
@@ -56,7 +76,7 @@ close_after(struct client *cl)
 
 	LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
 	    F_CSTR("why", "quit or refused"));
-	slow_flush(cl);
+	slow_flush(&cl->slow);
 	cl->conn = NULL;
 	client_free(cl);
 	conn_close(c);
@@ -226,7 +246,7 @@ serve(struct client *cl, enum smtp_want want)
 {
 	if (is_behind_replies(want)) {
 		flush(cl);
-		if (slow_is_pending(cl)) {
+		if (slow_is_pending(&cl->slow)) {
 			cl->wait = WAIT_SLOW; /* then it is asked again */
 			return false;
 		}
@@ -377,9 +397,10 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 		tls_is_up(cl);
 		break;
 	case CONN_INPUT:
-		if (cl->wait == WAIT_INPUT && slow_is_on(cl))
-			slow_read(cl);
-		else if (cl->wait == WAIT_INPUT)
+		if (cl->wait == WAIT_INPUT && is_slow(cl)) {
+			cl->wait = WAIT_SLOW;
+			slow_read(&cl->slow, c);
+		} else if (cl->wait == WAIT_INPUT)
 			client_run(cl);
 		else
 			conn_pause(c, true);
@@ -440,7 +461,7 @@ init_timers(struct client *cl)
 	    (double)cl->front->base.config->limits.smtp_read_ms / 1e3;
 	cl->delay.data = cl->data.data = cl->idle.data = cl;
 	check_init(cl);
-	slow_init(cl, &cl->front->base.config->limits);
+	slow_init(&cl->slow, &cl->front->base, slow_is_over, cl);
 }
 
 static void

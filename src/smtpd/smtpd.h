@@ -11,7 +11,7 @@
 #include <sys/queue.h>
 
 #include "session.h"
-#include "service/front/front.h"
+#include "service/front/slow.h"
 #include "system/io/cid.h"
 #include "system/io/link.h"
 
@@ -22,7 +22,7 @@ enum client_wait {
 	WAIT_INPUT,
 	WAIT_DRAIN, /* the peer takes its replies too slowly */
 	WAIT_TLS,
-	WAIT_SLOW, /* for a tick, see slow.c */
+	WAIT_SLOW, /* for a tick (service/front/slow.h) */
 	WAIT_DELAY,
 	WAIT_AUTH,
 	WAIT_CHECK,
@@ -64,11 +64,7 @@ struct client {
 	unsigned pending; /* jobs without an answer in this step */
 	bool is_running, has_progress;
 	ev_timer delay, idle, data;
-	struct {
-		struct buf out; /* not yet handed to the conn */
-		ev_timer tick;
-		int64_t deadline, spare_ms;
-	} slow;
+	struct slow slow;
 	struct limit_addr addr; /* of remote */
 	bool is_counted;	/* by the door */
 	char remote[ADDR_TEXT], local[ADDR_TEXT], cid[CID_LEN + 1], tls[96];
@@ -144,15 +140,6 @@ void client_rcpt(struct client *);
 enum config_rcpt rcpt_account(const struct config *, const struct smtp_rcpt *,
     const struct config_account **);
 void client_end(struct client *, const char *enhanced, const char *text);
-
-/* slow.c: for those who are not trusted much */
-void slow_init(struct client *, const struct config_limits *);
-void slow_release(struct client *);
-bool slow_is_on(const struct client *);
-bool slow_is_pending(const struct client *); /* output waits for ticks */
-void slow_put(struct client *, struct str);
-void slow_flush(struct client *);
-void slow_read(struct client *); /* a tick, then client_run() */
 
 /* auth.c */
 void auth_step(struct client *);

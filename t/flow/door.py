@@ -292,6 +292,7 @@ r = p.smtp("AUTH PLAIN " + plain("quire@localhost", "bad3"))
 t1 = time.time() - t
 check("the third waits two seconds", r.startswith("535 ") and 2.0 < t1 < 4, t1)
 p.close()
+limits(OFF + "write 8s\nslow-after 1\nslow-octet 0s\nlogin-wait 2s")
 p = Peer("127.7.0.7", IMAP)
 waits = []
 for i in range(4):
@@ -338,14 +339,63 @@ check("configured: the third refused message is the last", said == ["250"] * 3 +
 p.close()
 limits(OFF + "write 8s")
 
+def octets(p, text, n):
+    "How long until the reply's first n octets are there?"
+    t = time.time()
+    p.say(text)
+    got = b"".join(p.f.read(1) for i in range(n))
+    return got, time.time() - t
+def imap_slow(p, before, name):
+    for i in range(before):
+        p.imap("LOGIN quire@localhost bad%d" % i)
+    got, t = octets(p, "a LOGIN quire@localhost bad2", 3)
+    check(name + "IMAP: the third failed login is answered octet by octet", got == b"a N" and 2.5 < t < 3.8, (got, t))
+    r = (got + p.f.readline()).decode()
+    check(name + "IMAP: all of it, before the peer's patience ends", r.startswith("a NO [AUTHENTICATIONFAILED]"), r)
+    got, t = octets(p, "a NOOP", 1)
+    check(name + "IMAP: a second before each read", got == b"a" and 1.8 < t < 3.2, t)
+    p.f.readline()
+    t = time.time()
+    r = p.imap("LOGIN quire@localhost another-secret")
+    t = time.time() - t
+    check(name + "IMAP: a success is answered at once, after the read", r.startswith("a OK") and t < 2.5, (r, t))
+    t = time.time()
+    r = p.imap("NOOP")
+    check(name + "IMAP: and ends it", r.startswith("a OK") and time.time() - t < 0.5, r)
+    p.close()
+p = Peer("127.7.0.10", IMAP)
+imap_slow(p, 2, "")
+p = Peer("127.7.0.11", IMAP)
+for i in range(2):
+    p.imap("LOGIN quire@localhost bad%d" % i)
+p.say("a STARTTLS")
+p.line()
+p.f.close()
+p.s = tls_client.wrap_socket(p.s)
+p.f = p.s.makefile("rb")
+imap_slow(p, 0, "under TLS, ")
+p = Peer("127.7.0.12", IMAP)
+for i in range(3):
+    p.imap("LOGIN quire@localhost bad%d" % i)
+t = time.time()
+p.s.sendall(b"a NOOP\r\nb NOOP\r\nc LOGOUT\r\n")
+r = [p.line() for i in range(4)]
+check("IMAP: what was sent at once is answered in order", r == ["a OK NOOP completed", "b OK NOOP completed", "* BYE goodbye", "c OK LOGOUT completed"], r)
+p.close()
+t = time.time()
+r = by_imap("127.7.0.13", "another-secret")
+check("IMAP: nobody else is slow", r.startswith("a OK") and time.time() - t < 1, r)
+
+limits(OFF + "write 8s\nslow-octet 0s")
 p = Peer("127.7.0.3", IMAP)
 waits = []
 for i in range(6):
     t = time.time()
     r = p.imap("LOGIN quire@localhost bad%d" % i)
     waits.append(int(time.time() - t))
-check("IMAP: the fifth attempt waits a second, the sixth two", waits[:3] == [0, 0, 0] and waits[4:] == [1, 2], waits)
+check("IMAP: the fifth attempt waits a second, the sixth two", waits == [0, 0, 0, 0, 1, 2], waits)
 p.close()
+limits(OFF + "write 8s")
 p = Peer("127.7.0.4", IMAP)
 p.say("GET / HTTP/1.0")
 r = p.line()
