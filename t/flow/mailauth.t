@@ -55,6 +55,7 @@ ns A 127.0.0.1
 9.113.0.203 A 127.0.0.4
 9.113.0.203 TXT "seen sending junk"
 8.113.0.203 A 192.0.2.1
+7.113.0.203 A 127.255.255.254
 Z
 cat >"$T/knot/zones/in-addr.arpa.zone" <<Z
 \$ORIGIN in-addr.arpa.
@@ -133,6 +134,7 @@ is "dnsbl: listed" "$(q dnsbl check bl.test 203.0.113.9)" \
 is "dnsbl: not listed" "$(q dnsbl check bl.test 203.0.113.1)" result=clear
 is "dnsbl: not an answer of a list" "$(q dnsbl check bl.test 203.0.113.8)" \
     result=clear
+is "dnsbl: you may not ask" "$(q dnsbl check bl.test 203.0.113.7)" result=sick
 is "dnsbl: health" "$(q dnsbl health bl.test)" health=ok
 like "dnsbl: no list" "$(q dnsbl health example.test)" 'health=bad'
 is "psl" "$(as quire psl a.b.example.co.uk)" org=example.co.uk
@@ -323,5 +325,9 @@ like "arc seal: of these headers, at that time" "$(tr -d '\r\n\t ' <"$T/seal")" 
 is "quire explain as JSON" "$(q explain "$T/one.eml" --ip 192.0.2.25 --helo h.example.test \
     --from a@example.test --rcpt b@c.test --json | /usr/bin/python3 -c \
     'import json,sys; print(json.load(sys.stdin)[-1]["step"])' 2>&1)" decision
+like "a domain that cannot have a key" "$(as quire dkim sign --key "$T/rsa.pem" --domain a..b \
+    --selector s "$T/m.eml" 2>&1)" '^quire: --domain a\.\.b is not a domain name'
+like "a selector that is none" "$(as quire arc seal --key "$T/rsa.pem" --authserv mx.example.test \
+    --domain example.test --selector a..b "$T/hop.eml" 2>&1)" '^quire: --selector a\.\.b is not a name'
 is "an option that is none of this command" "$(as quire dkim verify --authserv x "$T/m.eml" >/dev/null 2>&1; echo $?)" 64
 done_testing

@@ -87,7 +87,9 @@ enum dnsbl_status {
 	DNSBL_CLEAR,
 	DNSBL_LISTED,
 	DNSBL_TEMPERROR,
-	DNSBL_SICK, /* lists everything or nothing (RFC 5782, 5): not used */
+	/* lists everything or nothing (RFC 5782, 5), or answers us with an
+	 * error: not used */
+	DNSBL_SICK,
 };
 const char *dnsbl_status_name(enum dnsbl_status);
 

@@ -141,11 +141,26 @@ is_listed(const struct dns_answer *a)
 	return false;
 }
 
+/* Below 127.255.255.0/24 lists tell those who ask that they may not, as by a
+ * public resolver or too often: it is about us, not about the client. */
+static bool
+is_error(const struct dns_answer *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n; i++)
+		if (memcmp(a->v[i].ip, "\177\377\377", 3) == 0)
+			return true;
+	return false;
+}
+
 static enum dnsbl_status
 status_of(const struct dns_answer *a)
 {
 	if (dns_failed(a))
 		return DNSBL_TEMPERROR;
+	if (is_error(a))
+		return DNSBL_SICK;
 	return is_listed(a) ? DNSBL_LISTED : DNSBL_CLEAR;
 }
 
@@ -160,7 +175,7 @@ judge(const struct dnsbl_task *t)
 	if (listed == DNSBL_TEMPERROR || yes == DNSBL_TEMPERROR ||
 	    no == DNSBL_TEMPERROR)
 		return DNSBL_TEMPERROR;
-	return yes == DNSBL_CLEAR || no == DNSBL_LISTED ? DNSBL_SICK : listed;
+	return yes == DNSBL_LISTED && no == DNSBL_CLEAR ? listed : DNSBL_SICK;
 }
 
 /* The zone's health is asked for each time with the rest: the resolver has
