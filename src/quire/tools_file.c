@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 
 #include "base/date.h"
+#include "format/dnsmsg/dnsmsg.h"
 #include "quire.h"
 
 /* "-" is standard input. The header ends before the empty line. */
@@ -128,6 +129,16 @@ tools_signing_args(struct tools_signing *a, int argc, char **argv,
 		}
 	a->rest = argv + optind;
 	a->n_rest = argc - optind;
+	if (a->domain != NULL && (!dns_name_valid(str_from(a->domain)) ||
+				     !str_has(str_from(a->domain), '.')))
+		return quire_fail(EX_USAGE,
+		    "--domain %s is not a domain name (of an international one "
+		    "give what quire idna says)",
+		    a->domain);
+	if (a->selector != NULL && !dns_name_valid(str_from(a->selector)))
+		return quire_fail(EX_USAGE,
+		    "--selector %s is not a name below _domainkey",
+		    a->selector);
 	if (!has_seal && (a->authserv != NULL || a->headers != NULL))
 		return quire_fail(EX_USAGE, "%s", usage);
 	return 0;

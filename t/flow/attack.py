@@ -138,6 +138,15 @@ class Server:
             return say(record(CNAME, b"\xc0\x0c"))
         if what == b"many":
             return say(record(TXT, text(b"v=DKIM1; k=ed25519; p=" + b"A" * 43 + b"="))) if kind == TXT else say(flags=0x8183)
+        if what == b"grow":  # 90 answers of 16 KiB whose names unpack to a megabyte each
+            if kind == TXT:
+                return say(record(TXT, text(b"v=spf1 " + b" ".join(b"mx:m%d.grow.evil.test" % i for i in range(9)) + b" -all")))
+            if kind == MX:
+                return say(*(record(MX, b"\0\1" + wire(b"h%d." % i + name)) for i in range(10)))
+            if kind != A or not is_tcp:
+                return say(flags=0x8380 if kind == A else 0x8180)
+            at = struct.pack(">H", 0xC000 | 12 + len(question) + 12)
+            return say(record(CNAME, (b"\x3f" + b"\1" * 63) * 3 + b"\x3d" + b"\1" * 61 + b"\0"), *[record(A, b"\x7f\0\0\1", owner=at)] * 990)
         if what == b"big":  # far more than we said that we take
             return say(*[record(TXT, text(b"x" * 60000))])
         if what == b"huge" and is_tcp:
@@ -202,7 +211,7 @@ class Server:
                 self.udp.sendto(out, peer)
 
 
-LIES = b"loop pair length string count cut short chain ring big huge drip lying fan slow id never".split()
+LIES = b"loop pair length string count cut short chain ring grow big huge drip lying fan slow id never".split()
 
 # --- SMTP ---
 
