@@ -4,25 +4,18 @@
 # verified, look-ups of every kind.
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
-sh "$SRCDIR/t/lib/peers.sh" knot >/dev/null 2>&1
-KNOT=${PEERS:-$SRCDIR/build/peers}
-[ -x "$KNOT/usr/sbin/knotd" ] || skip_all "knot cannot be had here"
+. "$SRCDIR/t/lib/knot.sh"
+knot_have || skip_all "knot cannot be had here"
 flow_init 6000
 R=127.0.0.1:$((P + 53))
 q() { as quire "$@" --resolver "$R" --dns-timeout 3s; }
-as mkdir -p "$T/knot/zones" "$T/knot/run"
 for k in rsa ed25519; do
 	as quire dkim keygen $k >"$T/$k.pem"
 done
 long=$(as quire dkim txt "$T/rsa.pem")
 half=$(printf '%s' "$long" | cut -c1-200)
 rest=$(printf '%s' "$long" | cut -c201-)
-cat >"$T/knot/zones/example.test.zone" <<Z
-\$ORIGIN example.test.
-\$TTL 300
-@ SOA ns admin 1 3600 600 86400 300
-@ NS ns
-ns A 127.0.0.1
+zone example.test <<Z
 @ MX 10 mx1
 @ MX 20 mx2
 mx1 A 192.0.2.25
@@ -45,71 +38,23 @@ _25._tcp.mx1 TLSA 3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef01234567
 @ CAA 0 issue "ca.example"
 _imaps._tcp SRV 0 1 993 mx1
 Z
-cat >"$T/knot/zones/bl.test.zone" <<Z
-\$ORIGIN bl.test.
-\$TTL 300
-@ SOA ns admin 1 3600 600 86400 300
-@ NS ns
-ns A 127.0.0.1
+zone bl.test <<Z
 2.0.0.127 A 127.0.0.2
 9.113.0.203 A 127.0.0.4
 9.113.0.203 TXT "seen sending junk"
 8.113.0.203 A 192.0.2.1
 7.113.0.203 A 127.255.255.254
 Z
-cat >"$T/knot/zones/in-addr.arpa.zone" <<Z
-\$ORIGIN in-addr.arpa.
-\$TTL 300
-@ SOA ns.example.test. admin.example.test. 1 3600 600 86400 300
-@ NS ns.example.test.
+zone in-addr.arpa <<Z
 25.2.0.192 PTR other.example.test.
 25.2.0.192 PTR mx1.example.test.
 26.2.0.192 PTR mx1.example.test.
 Z
-cat >"$T/knot/zones/test.zone" <<Z
-\$ORIGIN test.
-\$TTL 300
-@ SOA ns.example.test. admin.example.test. 1 3600 600 86400 300
-@ NS ns.example.test.
+zone test <<Z
 _dmarc TXT "v=DMARC1; p=none; sp=reject; psd=y"
 Z
-cat >"$T/knot/knot.conf" <<C
-server:
-    listen: 127.0.0.1@$((P + 53))
-    rundir: $T/knot/run
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: info
-database:
-    storage: $T/knot/run
-template:
-  - id: default
-    storage: $T/knot/zones
-    file: "%s.zone"
-zone:
-  - domain: example.test
-  - domain: bl.test
-  - domain: test
-  - domain: in-addr.arpa
-C
-chmod -R a+rX "$T/knot"
-mkdir "$T/peer"
-cp -L "$KNOT/usr/sbin/knotd" "$KNOT"/usr/lib/*-linux-gnu/*.so* "$T/peer/"
-chmod -R a+rX "$T/peer"
-LD_LIBRARY_PATH=$T/peer as_exec "$T/peer/knotd" \
-    -c "$T/knot/knot.conf" >"$T/knot.log" 2>&1 &
-KNOT_PID=$!
-trap 'kill $KNOT_PID 2>/dev/null; wait $KNOT_PID; flow_cleanup' EXIT
-n=0
-until as quire dns lookup SOA example.test --resolver "$R" \
-    --dns-timeout 500ms | grep -q 'status=ok' || [ $n -gt 40 ]; do
-	n=$((n + 1))
-	sleep 0.1
-done
-[ $n -le 40 ] || diag "$(tail -5 "$T/knot.log")"
+knot_start || diag "knot does not answer"
+trap 'knot_stop; flow_cleanup' EXIT
 
 like "MX" "$(q dns lookup MX example.test)" \
     'status=ok .*records=10 mx1.example.test, 20 mx2.example.test'
