@@ -344,6 +344,46 @@ START_TEST(folders)
 }
 END_TEST
 
+/* Dovecot's MOVE is a link and an unlink. Where the name is there already it
+ * makes another, and writes down whose copy that is. */
+START_TEST(moved_under_another_name)
+{
+	struct account *a;
+	struct mailbox *m, *to;
+	struct message before, after;
+
+	t_sh(THEIRS " && mkdir -p .To/cur .To/new .To/tmp && "
+		    "printf '3 V77 N3 G00000000000000000000000000000007\n' "
+		    ">.To/dovecot-uidlist");
+	a = both(_i == 1);
+	m = t_mailbox(a, "INBOX");
+	mailbox_get(m, 1, &before);
+	if (_i < 2) { /* else it is adopted with the message */
+		to = t_mailbox(a, "To");
+		t_sync(to, NULL);
+		mailbox_close(&to);
+	}
+	t_sh("ln cur/1000.P1.h:2,S '.To/cur/1700.M1P2.h,S=4,W=6:2,S' && "
+	     "echo '3 G1000.P1.h :1700.M1P2.h,S=4,W=6' >>.To/dovecot-uidlist "
+	     "&& rm cur/1000.P1.h:2,S");
+	to = t_mailbox(a, "To");
+	t_sync(to, NULL);
+	ck_assert_uint_eq(mailbox_count(to), 1);
+	mailbox_get(to, 1, &after);
+	ck_assert_uint_eq(after.uid, 3);
+	ck_assert_mem_eq(after.emailid, before.emailid, 16);
+	ck_assert_uint_ne(t_add(to, hello, 0), 0);
+	t_sync(m, NULL);
+	ck_assert_uint_eq(mailbox_count(m), 0);
+	mailbox_close(&to);
+	mailbox_close(&m);
+	account_close(&a);
+	t_sh("grep -qx '3 G1000.P1.h :1700.M1P2.h,S=4,W=6' "
+	     ".To/dovecot-uidlist");
+	t_verify();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -359,6 +399,7 @@ main(void)
 	tcase_add_test(t, most_burnt);
 	tcase_add_test(t, waits);
 	tcase_add_test(t, folders);
+	tcase_add_loop_test(t, moved_under_another_name, 0, 3);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return t_run(s);

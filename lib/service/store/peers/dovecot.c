@@ -56,6 +56,23 @@ u32_of(struct str s, uint32_t *out)
 	return ok && v != 0;
 }
 
+/*
+ * The G of a line. Dovecot's GUID of a message is its base name, and stays so
+ * in copies: one with a name of its own says here what it is a copy of.
+ */
+static bool
+emailid_of_guid(struct str guid, uint8_t out[16])
+{
+	struct name n;
+
+	if (hex16(guid, out))
+		return true;
+	if (!name_parse(guid, &n))
+		return false;
+	emailid_of(n.unique, out);
+	return true;
+}
+
 /* "3 V<uidvalidity> N<nextuid> G<guid>" or "1 <uidvalidity> <nextuid>" */
 static bool
 parse_header(struct str line, struct uidlist *l, bool *is_v3)
@@ -104,7 +121,8 @@ parse_line(struct str line, bool is_v3, struct uidlist *l)
 		if (word.p[0] == 'W')
 			str_uint(str_sub(word, 1, word.n), INT64_MAX, &u.vsize);
 		else if (word.p[0] == 'G')
-			u.has_guid = hex16(str_sub(word, 1, word.n), u.guid);
+			u.has_guid =
+			    emailid_of_guid(str_sub(word, 1, word.n), u.guid);
 	}
 	if (is_v3)
 		line = str_sub(line, 1, line.n);
