@@ -210,6 +210,11 @@ add(struct quire *q, int argc, char **argv)
 		return quire_fail(EX_USAGE,
 		    "say where the mail goes: --maildir DIR, or set "
 		    "mail-roots in quire.conf");
+	/* also of one whose file was removed by hand */
+	if (config_forget_marks(q->config, str_from(a.name), &e) == -1) {
+		free(made);
+		return quire_fail(EX_CANTCREAT, "%s", e.text);
+	}
 	config_free(&q->config);
 	if (account_write(q->dirfd, &a, &e) == -1)
 		rc = quire_fail(EX_CANTCREAT, "%s", e.text);
@@ -261,7 +266,12 @@ remove_account(struct quire *q, const char *name)
 		rc = quire_fail(EX_IOERR, "password of %s: %s", name, e.text);
 	close_auth(fd);
 	printf("account %s removed; its mail is left where it is\n", name);
-	return rc != 0 ? rc : quire_reload_if_running(q);
+	if (rc == 0)
+		rc = quire_reload_if_running(q);
+	/* after which nobody makes it again */
+	if (config_forget_marks(q->config, str_from(name), &e) == -1)
+		rc = quire_fail(EX_IOERR, "%s", e.text);
+	return rc;
 }
 
 int

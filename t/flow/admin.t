@@ -15,7 +15,10 @@ for p in quired quire-smtpd quire-imapd quire-authd quire-userdb quire-mda \
     quire-imap; do
 	like "status shows $p" "$st" "^$p +[0-9]+ .* running"
 done
+as mkdir -p "$D/state/marks"
+as cp "$SRCDIR/README" "$D/state/marks/bob"
 ok "account add" q account add bob bob@localhost
+ok "no marks of another bob" test ! -e "$D/state/marks/bob"
 like "account list" "$(q account list)" '^bob	.*bob@localhost'
 echo bobs-secret | q passwd bob
 is "passwd from standard input" "$?" 0
@@ -29,7 +32,9 @@ ok "mail for bob is bob's" sh -c "printf 'Subject: x\r\n\r\nhi\r\n' |
     curl -s smtp://127.0.0.1:$SMTP --mail-from a@b.example \
     --mail-rcpt bob@localhost -T -"
 is "filed there" "$(find "$D/mail/bob/Maildir/new" -type f | wc -l)" 1
+ok "marks are kept" test -s "$D/state/marks/bob"
 ok "account remove" q account remove bob
+ok "with its marks" test ! -e "$D/state/marks/bob"
 out=$(curl -s "imap://127.0.0.1:$IMAP/" -u bob@localhost:bobs-secret)
 is "no login any more" "$?" 67
 is "its mail is still there" \

@@ -142,6 +142,10 @@ config_account(const struct config *, struct str name);
  * be; -1. For who may write in the state directory. */
 int config_open_marks(
     const struct config *, const struct config_account *, struct err *);
+/* For an account that is made or removed: a mailbox of another of that name,
+ * adopted with the ids it has elsewhere, was not put back. */
+int
+config_forget_marks(const struct config *, struct str account, struct err *);
 const struct config_domain *
 config_domain(const struct config *, struct str name);
 

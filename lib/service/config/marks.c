@@ -12,11 +12,17 @@
 #include "service/config/config.h"
 #include "system/fs/fs.h"
 
+static char *
+marks_dir(const struct config *c)
+{
+	return xasprintf("%.*s/marks", STR_ARG(c->state_dir));
+}
+
 int
 config_open_marks(
     const struct config *c, const struct config_account *a, struct err *e)
 {
-	char *dir = xasprintf("%.*s/marks", STR_ARG(c->state_dir));
+	char *dir = marks_dir(c);
 	char *name = str_dup(a->name);
 	int dirfd, fd = -1;
 
@@ -33,4 +39,22 @@ config_open_marks(
 	free(dir);
 	free(name);
 	return fd;
+}
+
+int
+config_forget_marks(const struct config *c, struct str account, struct err *e)
+{
+	char *dir = marks_dir(c), *name = str_dup(account);
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	/* no state yet, no marks */
+	if (dirfd == -1 ? errno != ENOENT :
+			  !str_has(account, '/') &&
+			      unlinkat(dirfd, name, 0) == -1 && errno != ENOENT)
+		rc = err_sys(e, "remove %s/%s", dir, name);
+	if (dirfd != -1)
+		close(dirfd);
+	free(dir);
+	free(name);
+	return rc;
 }
