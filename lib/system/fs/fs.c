@@ -205,59 +205,6 @@ fs_mkdir_p(const char *path, mode_t mode, struct err *e)
 	return rc;
 }
 
-int
-fs_lock(int fd, uint64_t byte, bool exclusive, int timeout_ms, struct err *e)
-{
-	struct flock fl = {
-		.l_type = exclusive ? F_WRLCK : F_RDLCK,
-		.l_whence = SEEK_SET,
-		.l_start = (off_t)byte,
-		.l_len = 1,
-	};
-	int64_t until = date_mono_ms() + timeout_ms;
-	useconds_t nap = 50;
-
-	/* There is no timed F_OFD_SETLKW without signals: try, then sleep a
-	 * little longer each time, at most 5 ms. */
-	while (fcntl(fd, F_OFD_SETLK, &fl) == -1) {
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-			return err_sys(e, "lock");
-		if (date_mono_ms() >= until)
-			return err_set(e, ERR_TEMP,
-			    "lock held by somebody else for %d ms", timeout_ms);
-		usleep(nap);
-		if (nap < 5000)
-			nap += nap / 2;
-	}
-	return 0;
-}
-
-int
-fs_unlock(int fd, uint64_t byte)
-{
-	struct flock fl = {
-		.l_type = F_UNLCK,
-		.l_whence = SEEK_SET,
-		.l_start = (off_t)byte,
-		.l_len = 1,
-	};
-
-	return fcntl(fd, F_OFD_SETLK, &fl);
-}
-
-bool
-fs_is_locked(int fd, uint64_t byte)
-{
-	struct flock fl = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = (off_t)byte,
-		.l_len = 1,
-	};
-
-	return fcntl(fd, F_OFD_GETLK, &fl) == -1 || fl.l_type != F_UNLCK;
-}
-
 bool
 fs_is_network(int fd, const char **name)
 {

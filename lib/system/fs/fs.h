@@ -39,7 +39,11 @@ int fs_replace(int dirfd, const char *tmp, const char *name, mode_t mode,
     struct str data, struct err *);
 int fs_mkdir_p(const char *path, mode_t mode, struct err *);
 
-/* Open file description locks on one byte; wait at most timeout_ms. */
+/*
+ * Open file description locks on one byte; wait at most timeout_ms, then
+ * ERR_TEMP. While it waits SIGALRM and ITIMER_REAL are its own: not for
+ * programs that use alarm(2) at the same time, nor beside other threads.
+ */
 int
 fs_lock(int fd, uint64_t byte, bool exclusive, int timeout_ms, struct err *);
 int fs_unlock(int fd, uint64_t byte);

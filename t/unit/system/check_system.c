@@ -1,10 +1,14 @@
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/date.h"
 #include "base/pack.h"
 #include "system/conf/conf.h"
 #include "system/fs/fs.h"
@@ -294,6 +298,63 @@ START_TEST(fs_replace_and_locks)
 }
 END_TEST
 
+static void
+told(int sig)
+{
+	(void)sig;
+}
+
+/* A child holds the lock until it has been read from `go`. */
+static pid_t
+holder(const char *path, int go, int ready)
+{
+	pid_t pid = fork();
+	int fd;
+	char c;
+
+	if (pid != 0)
+		return pid;
+	fd = open(path, O_RDWR);
+	if (fs_lock(fd, 7, true, 0, NULL) == -1 || write(ready, "", 1) != 1 ||
+	    read(go, &c, 1) != 1)
+		_exit(1);
+	usleep(50000); /* meanwhile the other one sleeps */
+	_exit(0);
+}
+
+START_TEST(fs_lock_waits)
+{
+	char path[] = "/tmp/quire-lock.XXXXXX", c;
+	int fd = mkstemp(path), go[2], ready[2], status;
+	struct sigaction mine = { .sa_handler = told }, now;
+	struct itimerval timer;
+	int64_t begun;
+	struct err e;
+	pid_t pid;
+
+	ck_assert(pipe(go) == 0 && pipe(ready) == 0);
+	sigemptyset(&mine.sa_mask);
+	sigaction(SIGALRM, &mine, NULL);
+	pid = holder(path, go[0], ready[1]);
+	ck_assert(read(ready[0], &c, 1) == 1);
+	begun = date_mono_ms();
+	ck_assert(fs_lock(fd, 7, true, 0, &e) == -1 && e.kind == ERR_TEMP);
+	ck_assert(fs_lock(fd, 7, true, 30, &e) == -1 && e.kind == ERR_TEMP);
+	ck_assert_int_ge(date_mono_ms() - begun, 30);
+	ck_assert(write(go[1], "", 1) == 1);
+	ck_assert(fs_lock(fd, 7, false, 20000, &e) == 0);
+	ck_assert_int_lt(date_mono_ms() - begun, 20000);
+	ck_assert(waitpid(pid, &status, 0) == pid && status == 0);
+	/* and nothing of it is left behind */
+	sigaction(SIGALRM, NULL, &now);
+	ck_assert(now.sa_handler == told);
+	ck_assert(getitimer(ITIMER_REAL, &timer) == 0);
+	ck_assert(timer.it_value.tv_sec == 0 && timer.it_value.tv_usec == 0);
+	unlink(path);
+	close(fd);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -309,6 +370,7 @@ main(void)
 	tcase_add_test(t, msg_prefixes);
 	tcase_add_test(t, log_escapes);
 	tcase_add_test(t, fs_replace_and_locks);
+	tcase_add_test(t, fs_lock_waits);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
