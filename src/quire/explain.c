@@ -10,6 +10,7 @@
 #include "base/date.h"
 #include "format/forged/forged.h"
 #include "format/mime/mime.h"
+#include "format/smtp/smtp.h"
 #include "system/fs/fs.h"
 #include "tools_file.h"
 
@@ -236,8 +237,8 @@ explain_size(struct explain *x)
 	explain_step(
 	    x, "size", is_over ? "refused" : "ok", "%zu octets", x->message.n);
 	if (is_over)
-		explain_refuse(
-		    x, 552, "5.3.4", "message too large", "message-size");
+		explain_refuse(x, 552, smtp_too_large(max), "message too large",
+		    "message-size");
 }
 
 static void

@@ -172,7 +172,8 @@ run_mail(struct smtp_session *s, const struct smtp_command *c)
 		return;
 	}
 	if (c->has_size && c->size > l->max_size) {
-		session_reply(s, 552, "5.3.4", STR("message too large"));
+		session_reply(s, 552, smtp_too_large(l->max_size),
+		    STR("message too large"));
 		return;
 	}
 	if (c->is_requiretls && !s->is_tls) {

@@ -50,7 +50,8 @@ judge(const struct smtp_session *s)
 			STR("bare CR, or bare LF around a dot: refused as an "
 			    "attempt at SMTP smuggling") };
 	if (d->is_over)
-		return (struct smtp_verdict){ 552, "5.3.4",
+		return (struct smtp_verdict){ 552,
+			smtp_too_large(s->opt->limits.max_size),
 			STR("message too large") };
 	if (d->n_received > s->opt->limits.max_received)
 		return (struct smtp_verdict){ 550, "5.4.6",

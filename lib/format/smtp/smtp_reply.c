@@ -6,6 +6,12 @@
 #define MAX_LINE      (SMTP_MAX_REPLY_LINE - 2)
 #define MAX_READ_LINE 4096 /* other servers exceed 512 */
 
+const char *
+smtp_too_large(uint64_t max_size)
+{
+	return max_size < SMTP_USUAL_SIZE ? "5.2.3" : "5.3.4";
+}
+
 /* One line "250-2.1.5 text"; the last one has a space for the "-". */
 static void
 put_line(struct buf *b, int code, const char *enhanced, struct str text,

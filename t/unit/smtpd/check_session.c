@@ -229,10 +229,11 @@ host_release(struct host *h)
 	buf_release(&h->stored);
 }
 
-#define T	1 /* TLS is up */
-#define NOT	2 /* STARTTLS is not offered */
-#define LS	4 /* localserve */
-#define XC	8 /* may say XCLIENT */
+#define T	1  /* TLS is up */
+#define NOT	2  /* STARTTLS is not offered */
+#define LS	4  /* localserve */
+#define XC	8  /* may say XCLIENT */
+#define USUAL	16 /* takes messages of the usual size */
 #define HI	"220 here.example ESMTP Quire\r\n"
 #define CID	" (cid xyz)\r\n"
 #define OK1	"250 2.1.0 sender ok\r\n"
@@ -375,6 +376,9 @@ static const struct {
 	    HI HELLO "550 5.7.1 sender refused" CID
 		     "503 5.5.1 MAIL first" CID },
 	{ "declared size", SMTP_MX, 0, HELO "MAIL FROM:<a@b> SIZE=1001\r\n",
+	    HI HELLO "552 5.2.3 message too large" CID },
+	{ "more than anybody takes", SMTP_MX, USUAL,
+	    HELO "MAIL FROM:<a@b> SIZE=104857601\r\n",
 	    HI HELLO "552 5.3.4 message too large" CID },
 	/* features.md 1.8 */
 	{ "no relay", SMTP_MX, 0,
@@ -591,7 +595,8 @@ options(enum smtp_kind kind, unsigned flags)
 		.checks_helo = true,
 		.limits = smtp_limits_default };
 
-	o.limits.max_size = 1000;
+	if (!(flags & USUAL))
+		o.limits.max_size = 1000;
 	o.limits.max_errors = 3;
 	o.limits.max_rcpts = 5;
 	o.limits.max_received = 3;
@@ -713,7 +718,7 @@ START_TEST(failed_messages)
 		in = STR(".\r\n");
 		serve(&h, &in);
 		if (i < 11 || good_first)
-			eq(buf_str(&h.script), STR("<discard>\r\n552 5.3.4 "
+			eq(buf_str(&h.script), STR("<discard>\r\n552 5.2.3 "
 						   "message too large" CID));
 	}
 	ck_assert(h.is_closed != good_first);
