@@ -40,8 +40,8 @@ parse_atom(struct cur *c, unsigned flags, struct buf *out)
 	do
 		buf_put(out, cur_span(c, is_atext));
 	while (try_utf8(c, flags, out));
-	return cur_ok(c) &&
-	       (out->n > before || cur_fail(c, "local part expected"));
+	return cur_ok(c) && (out->n > before || out->full ||
+				cur_fail(c, "local part expected"));
 }
 
 /* Dot-string = Atom *("." Atom)  RFC 5321, 4.1.2 */

@@ -75,6 +75,19 @@ all_loopback(ares_channel channel)
 	return all;
 }
 
+static bool
+next_word(struct str *line, struct str *word)
+{
+	size_t n = 0;
+
+	*line = str_trim(*line);
+	while (n < line->n && !str_has(STR(" \t"), line->p[n]))
+		n++;
+	*word = str_sub(*line, 0, n);
+	*line = str_sub(*line, n, line->n);
+	return n > 0;
+}
+
 /* c-ares passes over `options trust-ad`; glibc and we do not. */
 static bool
 resolv_conf_trusts(void)
@@ -91,11 +104,9 @@ resolv_conf_trusts(void)
 			str_cut(&text, '\n', &line);
 			if (!str_starts(line, STR("options")))
 				continue;
-			while (line.n > 0) {
-				str_cut(&line, ' ', &word);
-				if (str_eq(str_trim(word), STR("trust-ad")))
+			while (next_word(&line, &word))
+				if (str_eq(word, STR("trust-ad")))
 					found = true;
-			}
 		}
 	}
 	buf_release(&b);

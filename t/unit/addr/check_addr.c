@@ -13,6 +13,7 @@ eq(struct str got, struct str want)
 	    STR_ARG(want));
 }
 
+#define LONG63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define LONG64 \
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define LONG256 LONG64 LONG64 LONG64 LONG64
@@ -87,6 +88,10 @@ static const struct {
 	{ "a@[x:y]", 0, NULL, NULL, NULL },
 	{ "a@[]", 0, NULL, NULL, NULL },
 	{ LONG256 "a@x", 0, NULL, NULL, NULL },
+	/* RFC 1035, 2.3.4 */
+	{ "a@" LONG63 ".b", 0, "a", LONG63 ".b", NULL },
+	{ "a@" LONG64 ".b", 0, NULL, NULL, NULL },
+	{ "a@b." LONG64, 0, NULL, NULL, NULL },
 	{ "a@" LONG64 "." LONG64 "." LONG64 "." LONG64, 0, NULL, NULL, NULL },
 };
 
