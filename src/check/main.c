@@ -60,6 +60,9 @@ configure(struct check *k)
 	if (c->checks.resolver.n > 0)
 		o.servers = arena_cstr(&c->arena, c->checks.resolver);
 	o.trust_ad = c->checks.trust_ad;
+	/* within the limit another server is asked */
+	if (c->limits.check_ms < (uint64_t)DNS_TRIES * DNS_TIMEOUT_MS)
+		o.timeout_ms = (unsigned)c->limits.check_ms;
 	if (psl == NULL || dns_new(&s->dns, &o, &e) == -1) {
 		LOG_ERROR("check.setup",
 		    F_CSTR(

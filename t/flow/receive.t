@@ -448,6 +448,19 @@ knot_start
 message plain.test 40 >"$T/m"
 out=$(rcpt "$SMTP" $OUR x a@plain.test "$T/m" quire@localhost)
 like "a new one is at work" "$out" 'END 250'
+# the first of two name servers is not there
+sed "s/resolver 127/resolver 127.0.0.1:1,127/" "$D/quire.conf" >"$T/conf"
+as cp "$T/conf" "$D/quire.conf"
+as quire -C "$D" reload >/dev/null
+n=0
+until grep -q 'ev=check.resolver .*127\.0\.0\.1:1,' "$T/log" || [ $n -gt 50 ]; do
+	n=$((n + 1))
+	sleep 0.1
+done
+message good.test 41 >"$T/m"
+sign rsa good.test rsa "$T/m" >"$T/signed"
+receive $OUR a@good.test "$T/signed"
+like "the second is asked, in time" "$head" 'iprev=pass .*dkim=pass .*spf=pass .*spf=pass .*dmarc=pass'
 FLOW_CRASHES=1
 flow_stop
 done_testing

@@ -14,8 +14,6 @@
 #include "service/dns/dns_int.h"
 #include "system/fs/fs.h"
 
-#define TRIES 3
-
 /* One question under way; then, if need be, one for each step of its chain. */
 struct query {
 	struct dns *dns;
@@ -125,8 +123,8 @@ open_channel(struct dns *d, const struct dns_opts *o, int flags,
 	struct ares_options opt = {
 		.flags = flags | ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH |
 			 ARES_FLAG_NOALIASES,
-		.timeout = (int)(d->timeout_ms / TRIES),
-		.tries = TRIES,
+		.timeout = (int)(d->timeout_ms / DNS_TRIES),
+		.tries = DNS_TRIES,
 		.ednspsz = DNS_UDP_SIZE,
 	};
 	int rc;
@@ -154,7 +152,7 @@ dns_new(struct dns **out, const struct dns_opts *o, struct err *e)
 	d->hooks = o->hooks;
 	d->watched = -1;
 	d->timeout_ms =
-	    o->timeout_ms == 0 ? TRIES * DNS_TIMEOUT_MS : o->timeout_ms;
+	    o->timeout_ms == 0 ? DNS_TRIES * DNS_TIMEOUT_MS : o->timeout_ms;
 	if (open_channel(d, o, ARES_FLAG_NOCHECKRESP, &d->channel, e) == -1 ||
 	    (count_servers(d->channel) > 1 &&
 		open_channel(d, o, 0, &d->others, e) == -1)) {

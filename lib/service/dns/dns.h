@@ -38,12 +38,14 @@
 #define DNS_CACHE_OCTETS  (8 << 20)
 #define DNS_ANSWER_MAX	  32768 /* octets; real ones have some thousands */
 #define DNS_TIMEOUT_MS	  5000	/* of one try */
-#define DNS_MAX_QUESTIONS 128	/* under way at once */
+#define DNS_TRIES	  3
+#define DNS_MAX_QUESTIONS 128 /* under way at once */
 
 struct dns_opts {
 	const char *servers; /* "127.0.0.1:53,[::1]:53"; NULL: resolv.conf */
-	unsigned timeout_ms; /* of all tries together; 0: 3 * DNS_TIMEOUT_MS */
-	bool trust_ad;	     /* whatever the servers are */
+	/* of all tries together; 0: DNS_TRIES * DNS_TIMEOUT_MS */
+	unsigned timeout_ms;
+	bool trust_ad; /* whatever the servers are */
 	/* Borrowed, or NULL. Event "dns", a line for each answer; metrics
 	 * dns_answers by status (or "cached"), dns_answer_ms by type. */
 	const struct hooks *hooks;
