@@ -115,6 +115,7 @@ bool folder_is_inbox(struct str name);
 #define LOCK_SCAN     3
 #define LOCK_REGISTER 4
 #define LOCK_STREAM   5 /* of the account */
+#define LOCK_SENDERS  6 /* the same */
 
 enum journal_kind { JOURNAL_MAILBOX, JOURNAL_ACCOUNT };
 
@@ -807,7 +808,8 @@ struct account {
 	} owed;
 	struct adopt_box *adopting; /* gets told what is found (adopt.h) */
 	struct stream stream;
-	struct marks *marks; /* NULL: there are none */
+	struct marks *marks;	 /* NULL: there are none */
+	struct senders *senders; /* NULL: not asked for yet */
 };
 
 const char *account_hostname(const struct account *);
@@ -866,6 +868,9 @@ marks_ask(struct account *, const struct mark *now, struct mark *);
 void marks_note(struct mailbox *);
 /* Taking byte 0 will say RESTORE. */
 bool mailbox_is_behind_marks(const struct mailbox *);
+
+/* ---- senders.c (senders.h has the rest) ---- */
+void senders_release(struct account *);
 
 /* ---- layout.c, state.c (layout_int.h has the rest) ---- */
 /*

@@ -280,6 +280,7 @@ account_close(struct account **ap)
 	account_purge(a);
 	stream_release(&a->stream);
 	marks_close(a);
+	senders_release(a);
 	journal_release(&a->j);
 	tree_release(&a->tree);
 	ops_release(&a->ops);
