@@ -250,6 +250,7 @@ begin_header(struct mailauth *m, struct str header)
 	add(m, dkim_run, &m->dkim);
 	add(m, arc_run, &m->arc);
 	m->result.from = STR("");
+	m->result.author = mailauth_author(a, header);
 	if (dmarc_from_domain(a, header, &dmarc.from)) {
 		dmarc.from = mailauth_ascii(a, dmarc.from);
 		m->result.from = dmarc.from;

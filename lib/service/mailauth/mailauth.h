@@ -107,7 +107,8 @@ struct mailauth_result {
 	const struct dkim_result *dkim;
 	size_t n_dkim, n_dkim_skipped;
 	const struct arc_result *arc; /* a signal, never a verdict */
-	struct str from; /* domain DMARC is about; empty: none to be told */
+	struct str from;   /* domain DMARC is about; empty: none to be told */
+	struct str author; /* as mailauth_author() finds it */
 	const struct dmarc_found *policy; /* NULL without from */
 	struct dmarc_result dmarc;
 	struct dnsbl_result dnsbl[MAILAUTH_MAX_DNSBL];
@@ -149,6 +150,9 @@ enum mailauth_alignment {
 	MAILAUTH_UNKNOWN, /* another time it may */
 };
 enum mailauth_alignment mailauth_alignment(const struct mailauth_result *);
+/* The one address of the one From field, in normal form without regard to
+ * case; empty: there is none, or more than one. */
+struct str mailauth_author(struct arena *, struct str header);
 
 /* --- before there is a message --- */
 

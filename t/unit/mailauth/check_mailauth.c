@@ -152,6 +152,70 @@ START_TEST(alignment)
 }
 END_TEST
 
+/* Whose mail it is: the same for all that differs in form only. */
+static const struct {
+	const char *header, *author;
+} authors[] = {
+	{ "From: a@example.org\r\n", "a@example.org" },
+	{ "To: x@y.example\r\nfrom : Ann <A.b@EXAMPLE.org> (x)\r\n",
+	    "a.b@example.org" },
+	{ "From: \"a b\"@example.org\r\n", "\"a b\"@example.org" },
+	{ "From: \"ab\"@example.org\r\n", "ab@example.org" },
+	{ "From: a@xn--mnchen-3ya.example\r\n", "a@m\xc3\xbcnchen.example" },
+	{ "From: a@M\xc3\x9cNCHEN.example\r\n", "a@m\xc3\xbcnchen.example" },
+	{ "From: \xc3\x84@example.org\r\n", "\xc3\xa4@example.org" },
+	{ "From: A\xcc\x88@example.org\r\n", "\xc3\xa4@example.org" },
+	{ "From: a@[192.0.2.1]\r\n", "a@[192.0.2.1]" },
+	{ "From: a@[IPv6:2001:DB8::1]\r\n", "a@[ipv6:2001:db8::1]" },
+	{ "From: a@\r\n b.example\r\n", "a@b.example" },
+	/* nobody, or not one */
+	{ "Subject: x\r\n", "" },
+	{ "From:\r\n", "" },
+	{ "From: undisclosed:;\r\n", "" },
+	{ "From: a\r\n", "" },
+	{ "From: a@-\r\n", "" },
+	{ "From: a@example.org, b@example.org\r\n", "" },
+	{ "From: g: a@example.org;\r\n", "" },
+	{ "From: a@example.org\r\nFrom: a@example.org\r\n", "" },
+};
+
+START_TEST(author)
+{
+	struct arena a;
+	struct str is;
+
+	arena_init(&a, 1 << 20);
+	is = mailauth_author(&a, str_from(authors[_i].header));
+	ck_assert_msg(str_eq(is, str_from(authors[_i].author)), "%s: %.*s",
+	    authors[_i].header, STR_ARG(is));
+	arena_release(&a);
+}
+END_TEST
+
+/* Of any length, and then nobody's. */
+START_TEST(long_author)
+{
+	struct arena a;
+	struct buf b;
+	size_t n;
+
+	for (n = 1; n < 1 << 18; n *= 2) {
+		size_t i;
+
+		arena_init(&a, 8 << 20);
+		buf_init(&b, 1 << 20);
+		buf_puts(&b, "From: ");
+		for (i = 0; i < n; i++)
+			buf_putc(&b, 'a');
+		buf_puts(&b, "@example.org\r\n");
+		ck_assert_uint_eq(mailauth_author(&a, buf_str(&b)).n,
+		    n + 12 <= 1024 ? n + 12 : 0);
+		buf_release(&b);
+		arena_release(&a);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -163,6 +227,8 @@ main(void)
 	tcase_add_loop_test(t, open_policies, 0, N(open_cases));
 	tcase_add_loop_test(t, alignment, 0, N(aligned));
 	tcase_add_loop_test(t, addresses, 0, N(ips));
+	tcase_add_loop_test(t, author, 0, N(authors));
+	tcase_add_test(t, long_author);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
