@@ -230,6 +230,7 @@ write_listen(struct quire *q, struct local *l, struct err *e)
 	    "\timap %ld\n\timaps %ld\n"
 	    "\tplain-login %s\n"
 	    "\tno-limits %s\n"
+	    "\tfirst-time-sender-delay 0s\n"
 	    "}\n",
 	    l->ip == NULL ? "127.0.0.1 ::1" : l->ip, 25 + o, 587 + o, 465 + o,
 	    143 + o, 993 + o, open ? "yes" : "no", open ? "yes" : "no");

@@ -83,6 +83,7 @@ limits {
 listener strict {
 	address 127.0.0.1
 	smtp $((1 + P))
+	first-time-sender-delay 0s
 }
 C
 cat >>"$D/domains/localhost.conf" <<C

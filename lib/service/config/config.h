@@ -24,6 +24,7 @@ struct config_listener {
 	struct conf_list addresses;
 	uint64_t ports[SERVICES]; /* 0: not offered */
 	bool plain_login, no_limits;
+	uint64_t first_time_ms;	       /* 0: senders who are new do not wait */
 	bool has_proxy;		       /* PROXY protocol first */
 	struct conf_list proxy_from;   /* from these networks only */
 	struct conf_list xclient_from; /* who may say XCLIENT */
@@ -53,6 +54,7 @@ struct config_account {
 	int password_source;	    /* PASSWORD_* */
 	struct str rejects;	    /* mailbox for what was refused */
 	bool requires_alignment;
+	bool delays_first_time; /* as the listener says */
 	struct conf_pos pos;
 	struct config_account *next;
 };

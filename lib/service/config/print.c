@@ -56,6 +56,7 @@ put_listener(struct buf *b, const struct config_listener *l)
 	put_bool(b, 1, "proxy", l->has_proxy);
 	put_list(b, 1, "proxy-from", &l->proxy_from);
 	put_list(b, 1, "xclient-from", &l->xclient_from);
+	put_uint(b, 1, "first-time-sender-delay", l->first_time_ms, "ms");
 	buf_puts(b, "}\n");
 }
 
@@ -99,6 +100,7 @@ put_account(struct buf *b, const struct config_account *a)
 		put(b, 1, "password", STR("system"));
 	put(b, 1, "rejects", a->rejects);
 	put_bool(b, 1, "require-alignment", a->requires_alignment);
+	put_bool(b, 1, "first-time-sender-delay", a->delays_first_time);
 	buf_puts(b, "}\n");
 }
 

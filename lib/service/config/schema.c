@@ -80,6 +80,10 @@ static const struct conf_row limit_rows[] = {
 	{ "check",		CONF_TIME, L(check_ms), 100, 300000 },
 };
 
+/* A sender waits ten minutes for the reply to its last dot (RFC 5321,
+ * 4.5.3.2.6); five of them may go to checks, one is to spare. */
+#define FIRST_TIME_MAX_MS 240000
+
 #define S(f) offsetof(struct config_listener, f)
 static const struct conf_row listener_rows[] = {
 	{ "address",	  CONF_LIST, S(addresses) },
@@ -93,6 +97,8 @@ static const struct conf_row listener_rows[] = {
 	{ "proxy",	  CONF_BOOL, S(has_proxy) },
 	{ "proxy-from",	  CONF_LIST, S(proxy_from) },
 	{ "xclient-from", CONF_LIST, S(xclient_from) },
+	{ "first-time-sender-delay", CONF_TIME, S(first_time_ms), 0,
+	    FIRST_TIME_MAX_MS },
 };
 
 #define D(f) offsetof(struct config_domain, f)
@@ -117,6 +123,7 @@ static const struct conf_row account_rows[] = {
 	{ "password", CONF_WORD, A(password_source), .words = sources },
 	{ "rejects",  CONF_STR,	 A(rejects) },
 	{ "require-alignment", CONF_BOOL, A(requires_alignment) },
+	{ "first-time-sender-delay", CONF_BOOL, A(delays_first_time) },
 };
 
 static const struct conf_row tls_rows[] = {
@@ -296,6 +303,7 @@ listener_block(struct arena *a, void *out, const struct conf_node *n,
 	l = &c->listeners[c->nlisteners++];
 	l->name = n->values[0];
 	l->pos = n->pos;
+	l->first_time_ms = 15000; /* features 1.5.4 */
 	conf_apply(a, l, listener_rows, N(listener_rows), n->child,
 	    "listener setting", e);
 	if (l->addresses.n == 0)
@@ -356,6 +364,7 @@ config_account_block(struct arena *a, void *out, const struct conf_node *n,
 	acc = arena_zalloc(a, sizeof(*acc));
 	acc->name = n->values[0];
 	acc->rejects = STR("Rejects");
+	acc->delays_first_time = true;
 	acc->uid = acc->gid = UINT32_MAX;
 	acc->pos = n->pos;
 	if (config_account(c, acc->name) != NULL)

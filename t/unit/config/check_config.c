@@ -256,6 +256,16 @@ static const struct {
 	    "hostname x\nlistener l {\n address 127.0.0.1\n "
 	    "xclient-from 10.0.0.1 here\n}\n",
 	    "'here' is not a network" },
+	{ "quire.conf",
+	    "hostname x\nlistener l {\n address 127.0.0.1\n "
+	    "first-time-sender-delay 5m\n}\n",
+	    "out of range, 0 to 240000" },
+	{ "quire.conf",
+	    "hostname x\nlistener l {\n address 127.0.0.1\n "
+	    "first-time-sender-delay no\n}\n",
+	    "'no' is not a time" },
+	{ "accounts/x.conf", "maildir /m\nfirst-time-sender-delay 0s\n",
+	    "neither yes nor no" },
 	{ "quire.conf", MAIN "limits {\n connection-rate 3 4\n}\n",
 	    "'connection-rate' takes three numbers" },
 	{ "quire.conf", MAIN "limits {\n connections-per-ip 3 4 5 6\n}\n",
@@ -333,6 +343,38 @@ START_TEST(rules)
 }
 END_TEST
 
+/* How long new senders wait, and for whom they do not. */
+START_TEST(first_time)
+{
+	struct conf_errors e;
+	struct config *c[2];
+	struct buf b;
+	int i;
+
+	put("quire.conf", MAIN "listener m {\n address 127.0.0.2\n smtp 25\n"
+			       " first-time-sender-delay 4m\n}\n"
+			       "listener n {\n address 127.0.0.3\n smtp 25\n"
+			       " first-time-sender-delay 0s\n}\n");
+	put("accounts/x.conf", "maildir /m\nfirst-time-sender-delay no\n");
+	c[0] = load();
+	buf_init(&b, 65536);
+	config_print(&b, c[0]);
+	conf_errors_init(&e);
+	c[1] = config_parse(buf_str(&b), &e);
+	ck_assert_ptr_nonnull(c[1]);
+	for (i = 0; i < 2; i++) {
+		ck_assert_uint_eq(c[i]->listeners[0].first_time_ms, 15000);
+		ck_assert_uint_eq(c[i]->listeners[1].first_time_ms, 240000);
+		ck_assert_uint_eq(c[i]->listeners[2].first_time_ms, 0);
+		ck_assert(config_account(c[i], STR("bob"))->delays_first_time);
+		ck_assert(!config_account(c[i], STR("x"))->delays_first_time);
+		config_free(&c[i]);
+	}
+	conf_errors_release(&e);
+	buf_release(&b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -346,6 +388,7 @@ main(void)
 	tcase_add_test(t, logins);
 	tcase_add_loop_test(t, layout, 0, N(layouts));
 	tcase_add_loop_test(t, errors, 0, N(wrongs));
+	tcase_add_test(t, first_time);
 	tcase_add_test(t, rules);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
