@@ -383,7 +383,7 @@ explain(struct explain *x)
 int
 cmd_explain(struct quire *q, int argc, char **argv)
 {
-	struct explain x = { 0 };
+	struct explain x = { .quire = q };
 	struct psl *psl;
 	struct buf b;
 	int rc = tool_begin(&x.t, &argc, argv);

@@ -13,6 +13,7 @@ struct explain {
 	struct str from; /* as given */
 	struct addr rcpt[EXPLAIN_MAX_RCPTS];
 	size_t n_rcpts;
+	struct quire *quire;
 	struct config *config; /* or NULL */
 	struct mailauth_setup setup;
 	struct mailauth_client client;
@@ -31,5 +32,7 @@ void explain_refuse(struct explain *, int code, const char *enhanced,
 
 /* explain_auth.c: everything that DNS says about the message */
 void explain_auth(struct explain *);
+/* explain_first.c: who knows the sender, and who lets it wait */
+void explain_first(struct explain *, const struct mailauth_result *);
 
 #endif

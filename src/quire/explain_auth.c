@@ -205,5 +205,6 @@ explain_auth(struct explain *x)
 	if (d.code != 250)
 		explain_refuse(x, d.code, d.enhanced, d.text, d.reason);
 	explain_required(x, mailauth_alignment(r));
+	explain_first(x, r);
 	mailauth_free(&m);
 }
