@@ -37,7 +37,8 @@ static const struct msg_checked not_now = { .code = 451,
 	.text = STR_INIT("cannot check this now, try again later"),
 	.reason = STR_INIT("check-failed"),
 	.peer_name = STR_INIT(""),
-	.header = STR_INIT("") };
+	.header = STR_INIT(""),
+	.from = STR_INIT("") };
 
 void
 check_refuse(int chan, uint32_t id)
@@ -155,6 +156,7 @@ check_message(const struct check_setup *s, struct arena *a,
 		.header = arena_str(a, buf_str(&header)),
 		.spf_pass = r->spf->verdict == SPF_PASS,
 		.alignment = alignments[mailauth_alignment(r)],
+		.from = r->author,
 		.is_unwanted = d.code != 250 && !d.is_trouble };
 	mailauth_free(&ma);
 	buf_release(&header);
@@ -180,7 +182,8 @@ answer_message(const struct check_setup *s, struct arena *a,
 				.text = STR("message header too large"),
 				.reason = STR("header-size"),
 				.peer_name = STR(""),
-				.header = STR("") };
+				.header = STR(""),
+				.from = STR("") };
 	} else if (!check_message(s, a, c, &m, out, &e)) {
 		LOG_WARN("check.failed", F_ERR(&e));
 		*out = not_now;
@@ -207,6 +210,7 @@ answer_envelope(const struct check_setup *s, struct arena *a,
 		.reason = str_from(d.reason),
 		.peer_name = STR(""),
 		.header = STR(""),
+		.from = STR(""),
 		.spf_pass = spf_pass };
 }
 

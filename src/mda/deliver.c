@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/date.h"
 #include "format/forged/forged.h"
 #include "rejects.h"
 #include "system/fs/fs.h"
@@ -236,12 +237,28 @@ prepare_delivery(struct deliver_store *s, struct deliver_job *job,
 	if (rc == 1) {
 		LOG_INFO("deliver.again", F_STR("rcpt", d->recipient),
 		    F_CSTR("text", "filed already by one that died"));
+		job->is_filed = true;
 		return 0;
 	}
 	job->mailbox = s->inbox;
 	if (rc == 0)
 		rc = prepare(s, job, d, fd, STR(""), &is_loop, e);
 	return rc == 0 && is_loop ? refuse_loop(s, job, d, fd, e) : rc;
+}
+
+/* Who does not say who it is comes for the first time, always. */
+static void
+look_up_sender(struct deliver_store *s, struct deliver_job *job,
+    const struct msg_deliver *d)
+{
+	int64_t day;
+
+	if (d->author == AUTHOR_NONE)
+		return;
+	job->has_sender = d->from.n > 0;
+	sender_init(&job->sender, d->from, d->author == AUTHOR_CONFIRMED);
+	job->is_first = !job->has_sender || !senders_has(s->account,
+						&job->sender, date_now(), &day);
 }
 
 void
@@ -258,6 +275,8 @@ deliver_prepare(struct deliver_store *s, struct deliver_job *job,
 		rc = prepare_delivery(s, job, d, fd, &e);
 	if (rc == -1)
 		deliver_failed(job, &e);
+	else if (job->mailbox == s->inbox || job->is_filed)
+		look_up_sender(s, job, d);
 }
 
 /* All at once; if that fails, one by one, to see whose fault it is. */
@@ -292,12 +311,14 @@ filed(struct deliver_job *job, uint32_t uid)
 {
 	if (job->is_reject)
 		LOG_INFO("deliver.rejects", F_INT("uid", uid));
-	else
+	else {
 		snprintf(
 		    job->text, sizeof(job->text), "delivered (uid %u)", uid);
+		job->is_filed = true;
+	}
 }
 
-void
+bool
 deliver_commit(struct mailbox *m, struct deliver_job *jobs, size_t n)
 {
 	struct incoming *in[DELIVER_BATCH];
@@ -310,7 +331,7 @@ deliver_commit(struct mailbox *m, struct deliver_job *jobs, size_t n)
 		if (is_due(&jobs[i], m))
 			in[count++] = jobs[i].in;
 	if (count == 0)
-		return;
+		return true;
 	/* durable when it returns: this is what makes the 250 true */
 	rc = mailbox_commit(m, in, count, uids, &e);
 	if (rc == -1 && e.kind == ERR_SPACE && mailbox_make_room(m, 1 << 20))
@@ -324,4 +345,15 @@ deliver_commit(struct mailbox *m, struct deliver_job *jobs, size_t n)
 			deliver_failed(&jobs[i], &e);
 		incoming_free(&jobs[i].in);
 	}
+	return rc == 0;
+}
+
+void
+deliver_note_senders(struct account *a, struct deliver_job *jobs, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (jobs[i].is_filed && jobs[i].has_sender)
+			senders_note(a, &jobs[i].sender, date_now());
 }

@@ -5,6 +5,10 @@
  * in tmp/, then all are synced, then those to be filed now are filed by one
  * directory sync and one journal transaction, then all are answered.
  *
+ * With waits_if_new a message for one is prepared and held too, if it is the
+ * first of its sender (senders.h): smtpd lets it wait. Whoever was filed is
+ * known from then on.
+ *
  * A message for several recipients is prepared by all their mdas before any
  * files it, so that a full disk of one refuses it for all. What makes each
  * answer true, if the machine stops right after it:
@@ -28,6 +32,7 @@
 #include "known.h"
 #include "service/store/account.h"
 #include "service/store/incoming.h"
+#include "service/store/senders.h"
 #include "system/ipc/msg.h"
 
 #define DELIVER_BATCH 32
@@ -45,6 +50,10 @@ struct deliver_job {
 	bool is_reject;		 /* in is a refused copy, for Rejects */
 	struct known_key key;	 /* of that message as it came */
 	uint64_t size;
+	bool has_sender; /* whose mail it is, to be known from then on */
+	struct sender sender;
+	bool is_first; /* nothing of that sender was filed before */
+	bool is_filed; /* in the mailbox it was sent to */
 	uint16_t code; /* the answer */
 	char enhanced[12], text[256];
 };
@@ -62,8 +71,11 @@ void deliver_prepare(struct deliver_store *, struct deliver_job *,
     const struct msg_deliver *, int fd);
 /* Make durable what was just written. */
 void deliver_sync(struct deliver_job *, size_t n);
-/* File those of this mailbox whose kind says so; each has its answer then. */
-void deliver_commit(struct mailbox *, struct deliver_job *, size_t n);
+/* File those of this mailbox whose kind says so; each has its answer then.
+ * false: that failed, and may be the handle's fault. */
+bool deliver_commit(struct mailbox *, struct deliver_job *, size_t n);
+/* Those that were filed: their senders are known. After the answers. */
+void deliver_note_senders(struct account *, struct deliver_job *, size_t n);
 void deliver_answer(
     struct deliver_job *, int code, const char *enhanced, struct str text);
 /* The SMTP reply for a store error. */

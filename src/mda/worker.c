@@ -15,6 +15,7 @@
 
 #define IDLE_MS	    5000 /* wait this long for more mail of the same owner */
 #define MAX_HELD    4096 /* messages prepared and not yet decided */
+#define MAX_WAITING 256	 /* then new senders do not wait: nor must others */
 #define TIDY_EACH   500	 /* refused copies; else when the worker ends */
 #define TIDY_OCTETS (REJECTS_OCTETS / 4)
 
@@ -79,7 +80,7 @@ static void
 answer(struct worker *w, const struct deliver_job *job)
 {
 	const struct msg_delivered a = { job->code, str_from(job->enhanced),
-		str_from(job->text) };
+		str_from(job->text), job->is_first };
 	struct buf b;
 
 	buf_init(&b, IPC_MAX);
@@ -139,6 +140,9 @@ order_deliver(
 	else {
 		log_set_sid(d.sid);
 		deliver_prepare(&w->store, job, &d, m->fds[0]);
+		job->is_first = job->is_first && w->n_held < MAX_WAITING;
+		if (d.waits_if_new && job->is_first && job->in != NULL)
+			job->kind = DELIVER_PREPARE;
 		LOG_DEBUG("deliver", F_STR("rcpt", d.recipient),
 		    F_STR("sender", d.sender), F_INT("size", d.size),
 		    F_INT("reports", d.reports));
@@ -224,13 +228,20 @@ abandon(struct deliver_job *jobs, size_t n)
 		incoming_free(&jobs[i].in);
 }
 
-/* A failure may be the handle's: look at the disk afresh next time. What is
- * held needs the handle. */
+/*
+ * A failure may be the handle's: look at the disk afresh next time. What is
+ * held needs the handle, and may be held for minutes; where filing failed it
+ * would fail too, so it is given up: its COMMIT is answered 451.
+ */
 static void
-reopen_after_failure(struct worker *w, size_t n)
+reopen_after_failure(struct worker *w, size_t n, bool is_commit)
 {
 	size_t i;
 
+	if (is_commit) {
+		abandon(w->held, w->n_held);
+		w->n_held = 0;
+	}
 	for (i = 0; i < n && w->n_held == 0; i++)
 		if (w->jobs[i].code >= 400 && w->jobs[i].code < 500) {
 			close_store(w);
@@ -272,13 +283,14 @@ static void
 finish(struct worker *w, size_t n)
 {
 	struct deliver_store *s = &w->store;
+	bool is_filed = true;
 	size_t i;
 
 	deliver_sync(w->jobs, n);
 	if (s->inbox != NULL)
-		deliver_commit(s->inbox, w->jobs, n);
+		is_filed = deliver_commit(s->inbox, w->jobs, n);
 	if (s->rejects != NULL)
-		deliver_commit(s->rejects, w->jobs, n);
+		(void)deliver_commit(s->rejects, w->jobs, n);
 	for (i = 0; i < n; i++) {
 		struct deliver_job *job = &w->jobs[i];
 
@@ -293,13 +305,15 @@ finish(struct worker *w, size_t n)
 		else
 			count_reject(w, job);
 	}
+	if (s->account != NULL)
+		deliver_note_senders(s->account, w->jobs, n);
 	if (w->n_rejects >= TIDY_EACH || w->reject_octets >= TIDY_OCTETS)
 		tidy_rejects(w);
 	if (s->inbox != NULL)
 		mailbox_export(s->inbox);
 	if (s->rejects != NULL)
 		mailbox_export(s->rejects);
-	reopen_after_failure(w, n);
+	reopen_after_failure(w, n, !is_filed);
 }
 
 int

@@ -17,7 +17,8 @@ static const struct msg_checked no_answer = { .code = 451,
 	.text = STR_INIT("cannot check this now, try again later"),
 	.reason = STR_INIT("check-failed"),
 	.peer_name = STR_INIT(""),
-	.header = STR_INIT("") };
+	.header = STR_INIT(""),
+	.from = STR_INIT("") };
 
 bool
 check_is_on(const struct client *cl)
@@ -111,6 +112,12 @@ message_is(struct client *cl, const struct smtp_verdict *v,
 {
 	buf_clear(&cl->check.header);
 	buf_put(&cl->check.header, a->header);
+	buf_put(&cl->check.from, a->from);
+	/* our own users are no strangers, wherever they come in */
+	if (!smtp_session_is_authenticated(cl->session))
+		cl->check.author = a->alignment == CHECKED_ALIGNED ?
+				       AUTHOR_CONFIRMED :
+				       AUTHOR_UNCONFIRMED;
 	(void)str_copy(
 	    a->peer_name, cl->check.peer_name, sizeof(cl->check.peer_name));
 	if (a->is_unwanted) /* features 1.5.2 */
@@ -163,6 +170,7 @@ check_init(struct client *cl)
 	ev_init(&cl->check.late, late_cb);
 	cl->check.late.data = cl;
 	buf_init(&cl->check.header, IPC_MAX);
+	buf_init(&cl->check.from, IPC_MAX);
 }
 
 void
@@ -170,6 +178,7 @@ check_release(struct client *cl)
 {
 	check_forget(cl);
 	buf_release(&cl->check.header);
+	buf_release(&cl->check.from);
 }
 
 void
@@ -255,6 +264,8 @@ void
 check_message(struct client *cl)
 {
 	buf_clear(&cl->check.header);
+	buf_clear(&cl->check.from);
+	cl->check.author = AUTHOR_NONE;
 	cl->check.peer_name[0] = '\0';
 	if (smtp_session_is_authenticated(cl->session))
 		put_login(cl);

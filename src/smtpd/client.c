@@ -402,7 +402,7 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 			slow_read(&cl->slow, c);
 		} else if (cl->wait == WAIT_INPUT)
 			client_run(cl);
-		else
+		else if (!first_is_on(cl))
 			conn_pause(c, true);
 		break;
 	case CONN_DRAINED:
@@ -412,6 +412,12 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 		}
 		break;
 	case CONN_EOF:
+		/* who has no time for us does not get its mail filed */
+		if (first_is_on(cl)) {
+			client_end(cl, "4.4.2",
+			    "you left before the message was filed");
+			break;
+		}
 		/* a half-closed client still gets its answer */
 		if (cl->wait != WAIT_INPUT)
 			break;
@@ -462,6 +468,7 @@ init_timers(struct client *cl)
 	cl->delay.data = cl->data.data = cl->idle.data = cl;
 	check_init(cl);
 	slow_init(&cl->slow, &cl->front->base, slow_is_over, cl);
+	first_init(cl);
 }
 
 static void

@@ -21,6 +21,8 @@
  * If all refuse it by policy the sender is told so, and each has a copy in
  * Rejects if that can be; whatever becomes of it, the refusal stands.
  *
+ * The first message of a sender waits between the two (first.c).
+ *
  * If a commit fails that was prepared, after others succeeded, the reply is
  * 4xx all the same: copies may come twice then, but none is lost.
  */
@@ -162,9 +164,12 @@ decide(struct client *cl)
 		finish(cl, bad != NULL ? &v : NULL);
 		return;
 	}
+	if (first_waits(cl))
+		return;
 	for (j = TAILQ_FIRST(&cl->jobs); j != NULL;
 	     j = TAILQ_NEXT(j, sibling)) {
 		j->state = JOB_COMMIT;
+		j->may_wait = false;
 		cl->pending++;
 		mda_again(j);
 	}
@@ -218,6 +223,11 @@ deliver_answered(struct job *j, uint16_t type, int code, struct str enhanced,
 		return;
 	}
 	keep_verdict(j, code, enhanced, text);
+	if (j->state == JOB_ONCE && type == MSG_PREPARED) {
+		/* it is to wait: from here on as one of several */
+		msg_deliver_set(&j->order, false, false, false);
+		j->state = JOB_PREPARE;
+	}
 	if (j->state == JOB_PREPARE) {
 		j->state = JOB_PREPARED;
 		if (is_temporary(code))
@@ -231,10 +241,23 @@ deliver_answered(struct job *j, uint16_t type, int code, struct str enhanced,
 }
 
 void
+deliver_go_on(struct client *cl)
+{
+	/* not while one is prepared anew, whose mda died */
+	if (cl->pending > 0)
+		return;
+	step(cl);
+	mda_flush(cl->front);
+	if (cl->wait == WAIT_INPUT)
+		client_run(cl);
+}
+
+void
 deliver_forget(struct client *cl)
 {
 	struct job *j;
 
+	first_forget(cl);
 	abort_all(cl);
 	while ((j = TAILQ_FIRST(&cl->jobs)) != NULL) {
 		TAILQ_REMOVE(&cl->jobs, j, sibling);
@@ -300,6 +323,9 @@ pack_job(struct client *cl, const struct smtp_mail *mail,
 	struct msg_deliver d = { .size = cl->spool.size,
 		.sid = str_from(cl->cid),
 		.rejects = a->rejects,
+		.author = cl->check.author,
+		.from = buf_str(&cl->check.from),
+		.waits_if_new = at_once && j->may_wait,
 		.at_once = at_once };
 
 	if (rcpt->is_postmaster)
@@ -358,6 +384,7 @@ start_job(struct client *cl, size_t i, bool at_once)
 	j->state = at_once ? JOB_ONCE : JOB_PREPARE;
 	if (rcpt->is_unknown)
 		preset(j, &rcpt->result);
+	j->may_wait = !j->is_refused && first_may_wait(cl, a);
 	TAILQ_INSERT_TAIL(&cl->jobs, j, sibling);
 	j->id = idtable_put(&f->jobs, j);
 	j->fd = dup(cl->spool.fd);
@@ -445,6 +472,7 @@ deliver_start(struct client *cl)
 
 	cl->wait = WAIT_DELIVER;
 	cl->pending = 0;
+	first_begin(cl);
 	for (i = 0; i < mail->n_rcpts && no == NULL; i++) {
 		if (mail->rcpts[i].is_unknown &&
 		    !is_refused_here(cl, &mail->rcpts[i]))

@@ -54,7 +54,8 @@ message(struct front *base, struct ipc_msg *m)
 		mda_started((struct smtpd *)base, m);
 }
 
-/* Who waits for a verdict gets it; the others are told to come back. */
+/* Who waits for a verdict gets it; the others are told to come back, also
+ * those whose verdict is due when they have waited. */
 static void
 stop(struct front *base)
 {
@@ -62,7 +63,8 @@ stop(struct front *base)
 	uint32_t at = 0;
 
 	while ((cl = idtable_each(&base->clients, &at)) != NULL)
-		if (cl->wait != WAIT_DELIVER && cl->wait != WAIT_TLS)
+		if ((cl->wait != WAIT_DELIVER || first_is_on(cl)) &&
+		    cl->wait != WAIT_TLS)
 			client_end(cl, "4.3.2", "server is going down");
 }
 

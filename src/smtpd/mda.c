@@ -121,9 +121,8 @@ renew(struct job *j)
 		j->state = JOB_PREPARE;
 		break;
 	case JOB_COMMIT:
-	case JOB_ONCE: /* at_once and is_retry, see msg.h */
-		j->order.p[j->order.n - 2] = 1;
-		j->order.p[j->order.n - 1] = 1;
+	case JOB_ONCE:
+		msg_deliver_set(&j->order, j->may_wait, true, true);
 		j->state = JOB_ONCE;
 		break;
 	case JOB_PREPARE:
@@ -182,6 +181,7 @@ answered(struct mda *m, struct ipc_msg *msg)
 	    !msg_unpack_delivered(msg, &d) || j == NULL || j->mda != m ||
 	    !j->is_sent)
 		return;
+	j->is_first = j->may_wait && d.is_first && d.code == 250;
 	deliver_answered(j, msg->type, d.code, d.enhanced, d.text);
 }
 

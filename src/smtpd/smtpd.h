@@ -35,6 +35,8 @@ struct client_check {
 	uint16_t type; /* MSG_CHECK.. */
 	enum { CHECK_SPF_UNKNOWN, CHECK_SPF_PASS, CHECK_SPF_OTHER } spf;
 	ev_timer late;
+	uint8_t author; /* AUTHOR_.. of msg_deliver, and its address */
+	struct buf from;
 	struct buf header;
 	char peer_name[256];
 };
@@ -65,6 +67,10 @@ struct client {
 	bool is_running, has_progress;
 	ev_timer delay, idle, data;
 	struct slow slow;
+	struct {
+		ev_timer timer; /* active: it waits */
+		bool is_over;	/* of this message: it has waited */
+	} first;
 	struct limit_addr addr; /* of remote */
 	bool is_counted;	/* by the door */
 	char remote[ADDR_TEXT], local[ADDR_TEXT], cid[CID_LEN + 1], tls[96];
@@ -78,8 +84,9 @@ struct client {
  *	   ^                     |  |
  *	   +----- mda died ------+  +--one cannot--> ABORT --sent--> gone
  *
- * A single recipient's is ONCE: the mda files it when it is written. So is a
- * COMMIT whose mda died: the next one looks whether it was filed.
+ * A single recipient's is ONCE: the mda files it when it is written, or, the
+ * first of a sender that is to wait, says PREPARED as for several. A COMMIT
+ * whose mda died is ONCE too: the next one looks whether it was filed.
  */
 enum job_state {
 	JOB_PREPARE,
@@ -96,6 +103,8 @@ struct job {
 	size_t rcpt;
 	enum job_state state;
 	bool is_refused; /* its copy is for Rejects */
+	bool may_wait;	 /* if it is the first of its sender, */
+	bool is_first;	 /* which it is */
 	int code;	 /* its verdict; 0: none yet */
 	char enhanced[16], text[256];
 	struct mda *mda;
@@ -141,6 +150,16 @@ enum config_rcpt rcpt_account(const struct config *, const struct smtp_rcpt *,
     const struct config_account **);
 void client_end(struct client *, const char *enhanced, const char *text);
 
+/* first.c: for senders that are new to a recipient */
+void first_init(struct client *);
+/* Is mail of this client for that account to wait if it is the first? */
+bool first_may_wait(const struct client *, const struct config_account *);
+void first_begin(struct client *); /* another message */
+/* All are prepared: does one wait? Then deliver_go_on() when it is over. */
+bool first_waits(struct client *);
+bool first_is_on(const struct client *);
+void first_forget(struct client *);
+
 /* auth.c */
 void auth_step(struct client *);
 void auth_cancel(struct client *);
@@ -175,6 +194,7 @@ void deliver_rejects(struct client *);
 /* The same verdict for all; nothing is under way. */
 void deliver_refuse(struct client *, const struct smtp_verdict *);
 void deliver_forget(struct client *); /* the client is gone */
+void deliver_go_on(struct client *);  /* it has waited, see first.c */
 /* The mda's answer, or that there is none to be had. */
 void deliver_answered(struct job *, uint16_t type, int code,
     struct str enhanced, struct str text);
@@ -184,7 +204,6 @@ void deliver_free(struct job *);
 void mda_order(struct smtpd *, struct job *, struct str account);
 void mda_flush(struct smtpd *); /* send what mda_order() and its kin queued */
 void mda_again(struct job *);	/* the next order of a job: COMMIT, ABORT */
-void mda_drop(struct job *);	/* no more orders */
 void mda_drop(struct job *);	/* no more orders */
 void mda_started(struct smtpd *, struct ipc_msg *);
 

@@ -262,8 +262,19 @@ msg_pack_deliver(struct buf *b, uint32_t id, const struct msg_deliver *m)
 	pack_blob(b, m->refusal);
 	pack_u64(b, m->token);
 	pack_u8(b, m->reports);
+	pack_u8(b, m->author);
+	pack_blob(b, m->from);
+	pack_u8(b, m->waits_if_new);
 	pack_u8(b, m->at_once);
 	pack_u8(b, m->is_retry);
+}
+
+void
+msg_deliver_set(struct buf *b, bool waits_if_new, bool at_once, bool is_retry)
+{
+	b->p[b->n - 3] = waits_if_new;
+	b->p[b->n - 2] = at_once;
+	b->p[b->n - 1] = is_retry;
 }
 
 bool
@@ -275,7 +286,9 @@ msg_unpack_deliver(struct ipc_msg *g, struct msg_deliver *m)
 	       cur_blob(c, &m->sid) && cur_blob(c, &m->header) &&
 	       cur_u64(c, &m->size) && cur_blob(c, &m->rejects) &&
 	       cur_blob(c, &m->refusal) && cur_u64(c, &m->token) &&
-	       cur_u8(c, &m->reports) && take_bool(c, &m->at_once) &&
+	       cur_u8(c, &m->reports) && cur_u8(c, &m->author) &&
+	       m->author <= AUTHOR_CONFIRMED && cur_blob(c, &m->from) &&
+	       take_bool(c, &m->waits_if_new) && take_bool(c, &m->at_once) &&
 	       take_bool(c, &m->is_retry) && cur_done(c);
 }
 
@@ -287,6 +300,7 @@ msg_pack_delivered(
 	pack_u16(b, m->code);
 	pack_blob(b, m->enhanced);
 	pack_blob(b, m->text);
+	pack_u8(b, m->is_first);
 }
 
 bool
@@ -296,7 +310,7 @@ msg_unpack_delivered(struct ipc_msg *g, struct msg_delivered *m)
 
 	return cur_u16(c, &m->code) && m->code >= 200 && m->code < 600 &&
 	       cur_blob(c, &m->enhanced) && cur_blob(c, &m->text) &&
-	       cur_done(c);
+	       take_bool(c, &m->is_first) && cur_done(c);
 }
 
 void
@@ -337,6 +351,7 @@ msg_pack_checked(struct buf *b, uint32_t id, const struct msg_checked *m)
 	pack_blob(b, m->header);
 	pack_u8(b, m->spf_pass);
 	pack_u8(b, m->alignment);
+	pack_blob(b, m->from);
 	pack_u8(b, m->is_unwanted);
 }
 
@@ -350,7 +365,8 @@ msg_unpack_checked(struct ipc_msg *g, struct msg_checked *m)
 	       cur_blob(c, &m->reason) && cur_blob(c, &m->peer_name) &&
 	       cur_blob(c, &m->header) && take_bool(c, &m->spf_pass) &&
 	       cur_u8(c, &m->alignment) && m->alignment <= CHECKED_UNKNOWN &&
-	       take_bool(c, &m->is_unwanted) && cur_done(c);
+	       cur_blob(c, &m->from) && take_bool(c, &m->is_unwanted) &&
+	       cur_done(c);
 }
 
 void

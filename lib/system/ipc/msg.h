@@ -194,19 +194,32 @@ struct msg_deliver {
 	struct str refusal; /* why this one is; empty: it is to be delivered */
 	uint64_t token;	    /* the same when it is ordered again */
 	uint8_t reports;    /* DELIVER_.. */
+	/* Whose mail it is, where that is to be remembered: the address in
+	 * From in normal form, empty: none to be told. */
+	uint8_t author; /* AUTHOR_.. */
+	struct str from;
+	/* at_once only of a sender whose mail was filed before; the first is
+	 * answered PREPARED, as without at_once */
+	bool waits_if_new;
 	/* false: write and sync it, answer PREPARED, wait for COMMIT or ABORT;
 	 * true: file it, answer DELIVERED */
 	bool at_once;
 	bool is_retry; /* its first deliverer died: look before filing */
 };
+/* of nobody who is to be remembered; nobody stands for the domain in From;
+ * SPF or DKIM does */
+enum { AUTHOR_NONE, AUTHOR_UNCONFIRMED, AUTHOR_CONFIRMED };
 /* The recipient is where such reports go. */
 enum { DELIVER_DMARC_REPORTS = 1, DELIVER_TLS_REPORTS = 2 };
 /* PREPARED and DELIVERED */
 struct msg_delivered {
 	uint16_t code; /* 250, 4xx, 5xx */
 	struct str enhanced, text;
+	bool is_first; /* PREPARED: none of its sender was filed before */
 };
-/* at_once and is_retry are the last octets: set them in a packed message. */
+/* How it is to be done is in the last octets: change it in a packed message. */
+void
+msg_deliver_set(struct buf *, bool waits_if_new, bool at_once, bool is_retry);
 void msg_pack_deliver(struct buf *, uint32_t id, const struct msg_deliver *);
 bool msg_unpack_deliver(struct ipc_msg *, struct msg_deliver *);
 void msg_pack_delivered(
@@ -229,6 +242,7 @@ struct msg_checked {
 	struct str header;    /* fields to put in front, CRLF */
 	bool spf_pass;	      /* of the reverse path */
 	uint8_t alignment;    /* of From: CHECKED_.. */
+	struct str from;      /* its one address in normal form, or empty */
 	bool is_unwanted;     /* the message speaks against itself: spam, or
 			       * not allowed by its own domain */
 };

@@ -149,7 +149,8 @@ START_TEST(ipc_roundtrip)
 {
 	static char recv_buf[IPC_MAX];
 	struct msg_deliver in = { STR("a@b"), STR("c@d"), STR("sid"),
-		STR("Received: x\r\n"), 1234567890123ULL, STR("") };
+		STR("Received: x\r\n"), 1234567890123ULL, STR(""), STR(""),
+		.author = AUTHOR_CONFIRMED, .from = STR("a@b.example") };
 	struct msg_deliver out;
 	struct ipc_msg m;
 	struct buf b;
@@ -164,7 +165,9 @@ START_TEST(ipc_roundtrip)
 	ck_assert(m.type == MSG_DELIVER && m.id == 42 && m.nfds == 1);
 	ck_assert(msg_unpack_deliver(&m, &out));
 	ck_assert(str_eq(out.recipient, in.recipient) && out.size == in.size &&
-		  str_eq(out.header, in.header));
+		  str_eq(out.header, in.header) && str_eq(out.from, in.from) &&
+		  out.author == AUTHOR_CONFIRMED);
+	ck_assert(!out.waits_if_new && !out.at_once && !out.is_retry);
 	got = ipc_take_fd(&m, 0);
 	ck_assert(got != -1 && ipc_take_fd(&m, 0) == -1);
 	close(got);
