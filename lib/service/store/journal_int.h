@@ -16,6 +16,8 @@ journal_head_pack(char[JOURNAL_HEAD], const struct journal *, uint64_t ino);
 bool journal_head_is_newer(const char *);
 /* Whole length of what claims to stand at p, 0 if nothing can. */
 uint32_t txn_len(const char *p, uint64_t off, uint64_t room);
+/* Its end agrees with its head: it was whole, whatever the salt says. */
+bool txn_has_ends(const char *p, uint32_t len);
 /* All of it, CRC and footer checked; t->ops is borrowed from p. */
 bool
 txn_unpack(const struct journal *, const char *p, uint32_t len, struct txn *);

@@ -226,7 +226,8 @@ int journal_follow(struct journal *, journal_apply *, void *, struct err *);
  */
 int journal_read(
     struct journal *, uint64_t upto, journal_apply *, void *, struct err *);
-/* Does any transaction stand behind the bad bytes at j->end? */
+/* Does any transaction stand behind the bad bytes at j->end? Or what was one
+ * before a byte of it, or of the header, became another? */
 bool journal_has_later(const struct journal *, uint64_t size);
 /* Is pub as it was at the last look? One read. */
 bool journal_is_quiet(struct journal *);

@@ -319,6 +319,37 @@ START_TEST(mapped_and_cut)
 }
 END_TEST
 
+/* A disk that lost the newest write of the journal's first sector, and a power
+ * cut: no transaction agrees with that header, and yet they stood there. */
+START_TEST(former_header)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX");
+	int i;
+
+	fill(m, 5);
+	m->must_generate = true;
+	t_sync(m, NULL);
+	for (i = 0; i < 20; i++) /* transactions */
+		fill(m, 1);
+	mailbox_close(&m);
+	account_close(&a);
+	t_sh("cd quire && dd if=$(echo journal.[0-9]*) of=journal bs=512 "
+	     "count=1 conv=notrunc 2>/dev/null && cp journal ../damaged && "
+	     "rm pub");
+	a = t_account();
+	m = t_mailbox(a, "INBOX");
+	t_sync(m, NULL);
+	ck_assert_uint_eq(mailbox_count(m), 25);
+	fill(m, 1);
+	ck_assert_uint_eq(mailbox_count(m), 26);
+	mailbox_close(&m);
+	account_close(&a);
+	t_sh("cmp damaged quire/journal.bad");
+	t_verify();
+}
+END_TEST
+
 /* Nothing that is wrong with an index goes unseen. */
 START_TEST(index_every_byte)
 {
@@ -477,6 +508,7 @@ main(void)
 	tcase_add_test(t, cache);
 	tcase_add_test(t, mapped_and_cut);
 	tcase_add_test(t, private_files);
+	tcase_add_test(t, former_header);
 	tcase_set_timeout(t, 600);
 	suite_add_tcase(suite, t);
 	return t_run(suite);

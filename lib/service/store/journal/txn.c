@@ -132,12 +132,17 @@ txn_head_unpack(const char *p, struct txn *t)
 }
 
 bool
+txn_has_ends(const char *p, uint32_t len)
+{
+	return le32_get(p + len - 8) == len &&
+	       le32_get(p + len - 4) == (le32_get(p + 8) ^ FOOT_MASK);
+}
+
+bool
 txn_unpack(const struct journal *j, const char *p, uint32_t len, struct txn *t)
 {
-	uint32_t crc = le32_get(p + 8);
-
-	if (txn_crc(j->salt, p, len) != crc || le32_get(p + len - 8) != len ||
-	    le32_get(p + len - 4) != (crc ^ FOOT_MASK))
+	if (txn_crc(j->salt, p, len) != le32_get(p + 8) ||
+	    !txn_has_ends(p, len))
 		return false;
 	txn_head_unpack(p, t);
 	t->ops = str_make(p + TXN_HEAD, len - TXN_HEAD - TXN_FOOT);
