@@ -116,6 +116,7 @@ bool folder_is_inbox(struct str name);
 #define LOCK_REGISTER 4
 #define LOCK_STREAM   5 /* of the account */
 #define LOCK_SENDERS  6 /* the same */
+#define LOCK_ID	      7 /* the same, LAYOUT=fs */
 
 enum journal_kind { JOURNAL_MAILBOX, JOURNAL_ACCOUNT };
 

@@ -391,6 +391,36 @@ START_TEST(stopped)
 END_TEST
 
 /* Who forgets the setting is told, and does no harm. */
+/* Several that are the first to open an account, at once. */
+#define FIRST_ONES 6
+#define ROUNDS	   25
+
+START_TEST(opened_at_once)
+{
+	int i, k, go[2], status;
+	struct account *a;
+	char c;
+
+	for (k = 0; k < ROUNDS; k++) {
+		ck_assert_int_eq(pipe(go), 0);
+		for (i = 0; i < FIRST_ONES; i++)
+			if (fork() == 0) {
+				close(go[1]);
+				_exit(
+				    read(go[0], &c, 1) != 0 ||
+				    count((a = account(false)), "INBOX") != 0);
+			}
+		close(go[0]);
+		close(go[1]); /* now */
+		for (i = 0; i < FIRST_ONES; i++) {
+			ck_assert_int_ne(wait(&status), -1);
+			ck_assert_int_eq(status, 0);
+		}
+		t_sh("test $(ls -A M | wc -l) = 9 && rm -rf M/* I/*");
+	}
+}
+END_TEST
+
 START_TEST(not_maildirpp)
 {
 	struct account_opts o = { .hostname = "h" };
@@ -527,6 +557,7 @@ main(void)
 	tcase_add_test(t, rename_below_plain);
 	tcase_add_test(t, foreign_nested);
 	tcase_add_test(t, stopped);
+	tcase_add_test(t, opened_at_once);
 	tcase_add_test(t, not_maildirpp);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, verified);

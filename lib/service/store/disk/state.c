@@ -94,6 +94,14 @@ state_id(int dirfd, uint8_t id[16])
 	return ok;
 }
 
+static bool
+has_id(int dirfd, const uint8_t id[16])
+{
+	uint8_t there[16];
+
+	return state_id(dirfd, there) && memcmp(there, id, 16) == 0;
+}
+
 /* Lost in a power cut it is written again by the next open. */
 static int
 id_write(int dirfd, const uint8_t id[16])
@@ -111,6 +119,22 @@ id_write(int dirfd, const uint8_t id[16])
 	return rc == 0 ? step_replace(dirfd, ID_FILE ".tmp", ID_FILE) : -1;
 }
 
+/* By one at a time: they would take each other's file away. */
+static int
+id_make(const struct account *a, int dirfd, const uint8_t id[16])
+{
+	int rc = 0, error;
+
+	if (fs_lock(a->j.lockfd, LOCK_ID, true, STORE_LOCK_MS, NULL) == -1)
+		return -1;
+	if (!has_id(dirfd, id))
+		rc = id_write(dirfd, id);
+	error = errno;
+	fs_unlock(a->j.lockfd, LOCK_ID);
+	errno = error;
+	return rc;
+}
+
 /* ---- */
 
 static int
@@ -126,13 +150,11 @@ state_open(
     const struct account *a, int dirfd, const uint8_t mailboxid[16], bool make)
 {
 	char hex[STATE_ID_HEX];
-	uint8_t there[16];
 
 	if (!a->layout.is_fs)
 		return open_made(dirfd, "quire", make);
-	if (make &&
-	    (!state_id(dirfd, there) || memcmp(there, mailboxid, 16) != 0) &&
-	    id_write(dirfd, mailboxid) == -1)
+	if (make && !has_id(dirfd, mailboxid) &&
+	    id_make(a, dirfd, mailboxid) == -1)
 		return -1;
 	state_hex(mailboxid, hex);
 	if (a->indexfd == -1) { /* a look, before there is one */
