@@ -22,7 +22,11 @@ struct str {
 	{                              \
 		(lit), sizeof(lit) - 1 \
 	}
+#ifdef __cplusplus /* which has no compound literals */
+#define STR(lit) (str{ (lit), sizeof(lit) - 1 })
+#else
 #define STR(lit) ((struct str){ (lit), sizeof(lit) - 1 })
+#endif
 /* printf("%.*s", STR_ARG(s)) */
 #define STR_ARG(s) (int)(s).n, (s).p
 

@@ -52,6 +52,6 @@ void limit_take_back(struct limit *, const struct limit_addr *, int64_t now);
 void limit_drop(struct limit *, const struct limit_addr *);
 /* What limit_would() compares. */
 uint32_t limit_count(
-    struct limit *, const struct limit_addr *, unsigned class, int64_t now);
+    struct limit *, const struct limit_addr *, unsigned of, int64_t now);
 
 #endif
