@@ -19,6 +19,7 @@
  *	-r	this resolver instead of those in resolv.conf
  *	-v	log every answer of DNS; metrics at the end
  */
+#define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>

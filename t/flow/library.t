@@ -9,30 +9,126 @@ CC=${CC:-cc}
 command -v "$CC" >/dev/null || skip_all "no compiler"
 knot_have || skip_all "knot cannot be had here"
 flow_init 19000
-I=$T/installed
-ok "make install" sh -c 'make -s -C "$1" install prefix="$2" >"$3" 2>&1' \
-    x "$BUILDDIR" "$I" "$T/install.log"
-[ -f "$I/lib/pkgconfig/libquire.pc" ] || diag "$(tail -5 "$T/install.log")"
-# the file says where configure was told to install
-flags() { PKG_CONFIG_PATH=$I/lib/pkgconfig pkg-config --define-prefix "$@" libquire; }
+skip_one() { pass "$1 # SKIP $2"; }
+# make install of a staging tree, as packagers do it; `make uninstall' later
+D=$T/staged
+P_=$(sed -n 's/^prefix = //p' "$BUILDDIR/Makefile")
+I=$D$P_
+staged() {
+	make -s -C "$BUILDDIR" "$1" DESTDIR="$D" >"$T/$1.log" 2>&1 ||
+	    { diag "$(tail -5 "$T/$1.log")"; return 1; }
+}
+ok "make install DESTDIR=" staged install
+flags() {
+	PKG_CONFIG_PATH=$I/lib/pkgconfig pkg-config --define-prefix "$@" libquire
+}
 like "pkg-config knows it" "$(flags --cflags)" "$I/include/quire"
 like "and its version" "$(flags --modversion)" '^[0-9]'
+is "the file says where configure was told" \
+    "$(PKG_CONFIG_PATH=$I/lib/pkgconfig \
+    pkg-config --dont-define-prefix --variable=prefix libquire)" "$P_"
+# nothing of the tree it came from, no headers but the public ones
+is "no word of the build" "$(grep -rlE "$SRCDIR|$BUILDDIR|config\.h|_int\.h" \
+    "$I/include" "$I/lib/pkgconfig")" ""
+bad=
+for h in $(cd "$I/include/quire" && find . -name '*.h'); do
+	for i in $(sed -n 's/^#include "\(.*\)"/\1/p' "$I/include/quire/$h"); do
+		[ -f "$I/include/quire/$i" ] || bad="$bad $h:$i"
+	done
+done
+is "headers include installed ones alone" "$bad" ""
+
+# Others' compilers, with warnings of theirs as errors
+C11="-std=c11 -pedantic -Wall -Wextra -Werror"
+CPP11="-std=c++11 -pedantic -Wall -Wextra -Werror -x c++"
 bad=
 for h in $(cd "$I/include/quire" && find . -name '*.h' | sort); do
-	printf '#include "%s"\n' "${h#./}" >"$T/h.c"
-	# shellcheck disable=SC2046
-	"$CC" -std=c11 -Wall -Wextra -Werror $(flags --cflags) -fsyntax-only \
-	    "$T/h.c" >>"$T/headers.log" 2>&1 || bad="$bad $h"
+	printf '#include "%s"\nint x;\n' "${h#./}" >"$T/h.c"
+	for as_ in "$CC $C11" "${CXX:-c++} $CPP11"; do
+		command -v "${as_%% *}" >/dev/null || continue
+		# shellcheck disable=SC2046,SC2086
+		$as_ $(flags --cflags) -fsyntax-only \
+		    "$T/h.c" >>"$T/headers.log" 2>&1 || bad="$bad $h"
+	done
 done
-is "every header stands alone" "$bad" ""
+is "every header stands alone, for C and C++" "$bad" ""
 [ -z "$bad" ] || diag "$(head -5 "$T/headers.log")"
+
+# Names: those of the headers are quire_x, all others quire__x
+nm -g "$I/lib/libquire.a" >"$T/nm" 2>/dev/null
+is "the archive has names of ours alone" "$(awk 'NF == 3 && $3 !~ /^(quire_|__)/ \
+    { print $3 }' "$T/nm")" ""
+is "and what it has not is a library's" "$(awk 'NF == 3 { has[$3] }
+    NF == 2 { want[$2] }
+    END { for (w in want) if (w ~ /^quire_/ && !(w in has)) print w }' "$T/nm")" ""
+like "what no header declares is no name to be used" \
+    "$(awk '{ print $3 }' "$T/nm")" '^quire__xmalloc$'
+is "every name of names.h is there" "$(awk 'FNR == 1 { f++ }
+    f == 1 { has[$3]; next } !($3 in has) { print $2 }' \
+    "$T/nm" "$I/include/quire/base/names.h")" ""
+like "such as" "$(cat "$I/include/quire/base/names.h")" \
+    '^#define spf_begin quire_spf_begin$'
+
 SAN=
-nm "$I/lib/libquire.a" 2>/dev/null | grep -q __asan_init &&
-    SAN="-fsanitize=address,undefined"
-# shellcheck disable=SC2046,SC2086
-ok "the example compiles" "$CC" -std=c11 -Wall $SAN -o "$T/bin/spf-filter" \
-    "$SRCDIR/examples/spf-filter.c" $(flags --cflags --libs)
-chmod a+rx "$T/bin/spf-filter"
+grep -q __asan_init "$T/nm" && SAN="-fsanitize=address,undefined"
+# build NAME SOURCE [FLAG..]: a program against what is installed
+build() {
+	_out=$T/bin/$1 _src=$2
+	shift 2
+	# shellcheck disable=SC2046,SC2086
+	(cd "$T" && "$CC" $C11 $SAN "$@" -o "$_out" "$_src" \
+	    $(flags --cflags --libs)) || return 1
+	chmod a+rx "$_out"
+}
+cp "$SRCDIR/examples/spf-filter.c" "$SRCDIR/examples/dkim-check.c" "$T/"
+ok "the example compiles" build spf-filter "$T/spf-filter.c" -Wno-unused-parameter
+ok "and the other" build dkim-check "$T/dkim-check.c"
+sed -n '/^\.Bd -literal/,/^\.Ed/p' "$SRCDIR/doc/man/libquire.3" |
+    sed -e '/^\.[BE]d/d' -e 's/\\e/\\/g' >"$T/manual.c"
+ok "and the manual's" build manual "$T/manual.c"
+# a program may have names that we use inside, and ours where it does not
+# include the header
+cat >"$T/names.c" <<'C'
+#include <stdlib.h>
+#include "base/arena.h"
+void *xmalloc(size_t n);
+int buf_init(void), parse_date(void);
+void *xmalloc(size_t n) { (void)n; abort(); }
+int buf_init(void) { return 1; }
+int parse_date(void) { return 2; }
+int
+main(void)
+{
+	struct arena a;
+
+	arena_init(&a, 100);
+	if (arena_alloc(&a, 10) == NULL)
+		return 1;
+	arena_release(&a);
+	return buf_init() + parse_date() == 3 ? 0 : 1;
+}
+C
+ok "names of the program's own" build names "$T/names.c"
+ok "are its own" "$T/bin/names"
+if command -v "${CXX:-c++}" >/dev/null; then
+	# shellcheck disable=SC2046,SC2086
+	ok "the manual's as C++" "${CXX:-c++}" $CPP11 $SAN -o "$T/bin/manual++" \
+	    "$T/manual.c" -x none $(flags --cflags --libs)
+	chmod a+rx "$T/bin/manual++"
+else
+	skip_one "the manual's as C++" "no C++ compiler"
+fi
+if [ -n "$SAN" ]; then
+	skip_one "linked statically" "not with sanitizers"
+elif [ ! -f "$(pkg-config --variable=libdir libpsl)/libpsl.a" ]; then
+	skip_one "linked statically" "no archives of other libraries"
+else
+	# getaddrinfo() of c-ares and dlopen() of OpenSSL say so
+	# shellcheck disable=SC2046,SC2086
+	ok "linked statically" "$CC" $C11 -static -o "$T/bin/static" \
+	    "$T/manual.c" $(flags --cflags --libs --static) -Wl,--no-warnings
+	chmod a+rx "$T/bin/static"
+fi
 # a program with one call of each of those that no example uses
 cat >"$T/calls.c" <<'C'
 #include <stdio.h>
@@ -63,12 +159,18 @@ main(void)
 	return 0;
 }
 C
-# shellcheck disable=SC2046,SC2086
-ok "the other modules link" "$CC" -std=c11 -Wall $SAN -o "$T/bin/calls" \
-    "$T/calls.c" $(flags --cflags --libs)
+ok "the other modules link" build calls "$T/calls.c"
 is "and work" "$("$T/bin/calls" 2>&1)" "1 1 1 1"
+printf 'From: a@good.test\nSubject: x\n\n' >"$T/message"
+seq 1 40000 >>"$T/message"
+as quire dkim keygen rsa >"$T/key.pem"
+as quire dkim sign --key "$T/key.pem" --domain good.test --selector s \
+    "$T/message" >"$T/signed"
+{ cat "$T/signed"; echo "a line more"; } >"$T/forged"
 zone good.test <<Z
 @ TXT "v=spf1 ip4:192.0.2.0/24 -all"
+s._domainkey TXT $(as quire dkim txt "$T/key.pem" | fold -w 200 |
+    sed 's/.*/"&"/' | tr '\n' ' ')
 Z
 knot_start || { fail "name server starts"; done_testing; exit 0; }
 trap 'knot_stop; flow_cleanup' EXIT
@@ -90,4 +192,24 @@ like "and answers counted" "$(cat "$T/err")" '3 answers of DNS'
 ask 192.0.2.1 a@good.test |
     as "$T/bin/spf-filter" -r 127.0.0.1:1 >"$T/out" 2>&1
 like "no resolver: put off" "$(cat "$T/out")" '^action=DEFER_IF_PERMIT 4\.4\.3'
+check() { as "$T/bin/dkim-check" 127.0.0.1 "$1" <"$2" 2>&1; echo "status $?"; }
+is "DKIM by its own resolver" "$(check "$KNOT_PORT" "$T/signed")" \
+    "pass d=good.test s=s
+status 0"
+is "forged" "$(check "$KNOT_PORT" "$T/forged")" \
+    "fail d=good.test s=s: body hash does not match
+status 1"
+is "no resolver" "$(check 1 "$T/signed")" \
+    "temperror d=good.test s=s: no answer for the key
+status 1"
+is "no signature" "$(check "$KNOT_PORT" "$T/message")" "status 1"
+for prog in manual manual++ static; do
+	[ -f "$T/bin/$prog" ] || continue
+	is "$prog: pass" "$(as "$T/bin/$prog" 192.0.2.1 x a good.test \
+	    "127.0.0.1:$KNOT_PORT" 2>&1)" "pass"
+	is "$prog: fail" "$(as "$T/bin/$prog" 198.51.100.1 x a good.test \
+	    "127.0.0.1:$KNOT_PORT" 2>&1)" "fail"
+done
+ok "make uninstall" staged uninstall
+is "leaves no file" "$(find "$D" ! -type d)" ""
 done_testing
