@@ -83,9 +83,9 @@ mutant maildir/scan_judge.c $v copy_moved_by_others_is_a_message \
 # 0a.3: nobody finishes a MOVE; or whatever became of its messages
 mutant view/reload.c $v move_killed_between_the_syncs_is_finished \
     's/if \(m->v.nmoves == 0\)/if (1)/'
-mutant mailbox/copy.c $v move_killed_between_the_syncs_target_expunged \
+mutant mailbox/move.c $v move_killed_between_the_syncs_target_expunged \
     's/\(b->v.st\[rb\] & ST_GHOST\) == 0/1/; s/(ra < a->v.n && rb < b->v.n) && \(a->v.st\[ra\] & ST_GHOST\) == 0/rb < b->v.n; return 1/'
-mutant mailbox/copy.c $v move_to_finish_source_is_another_message \
+mutant mailbox/move.c $v move_to_finish_source_is_another_message \
     's/memcmp\(ca.emailid, cb.emailid, 16\) == 0/1/'
 # 0a.6: what a failed sync left is not written again; or is shown
 mutant journal/journal_repair.c $v eio_then_reread \
