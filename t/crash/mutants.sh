@@ -46,7 +46,7 @@ mutant() {
 
 v=check_traces
 # 0a.1: the name we mean is taken for the name there is
-mutant view/view_apply.c $v \
+mutant view/apply_names.c $v \
     killed_between_ok_and_rename_new_index_scan_seen_stays \
     's/(v->st\[row\] \|= ST_INTENT;)/\1 v->fn[row] = v->fnx[row];/'
 # an index forgets intents
