@@ -1,250 +1,21 @@
 /*
- * verify_files - the messages of a mailbox and its files.
- *
- * 1. First the names are read, until journal and directories stood still
- *    meanwhile: only then is a difference a finding.
- * 2. Then each file is looked at. One that moves under our eyes is skipped.
+ * verify_files - the messages of a mailbox and its files: what verify_names.c
+ * has read is judged, then each file is looked at. One that moves under our
+ * eyes is skipped.
  */
-#include "service/store/verify_int.h"
+#include "service/store/verify_names_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/date.h"
 #include "base/xalloc.h"
 #include "service/store/packed_int.h"
 #include "system/fs/fs.h"
 
-#define STILL_TRIES 10
-#define TICK_MS	    10	  /* directory times are no coarser than this */
-#define STRAYS_MAX  65536 /* names kept; more are counted */
-
-struct stray { /* a file that is no message's, or a second one */
-	char *file;
-	uint32_t dir, row; /* row: of its unique part, or n */
-	bool is_second;
-};
-
-struct owned { /* of a message */
-	uint8_t emailid[16];
-	uint64_t ino;
-	uint32_t row;
-	bool is_copy;
-};
-
-struct files {
-	struct box *b;
-	struct verify *v;
-	uint32_t *table, mask;
-	uint8_t *seen;
-	uint64_t *ino; /* of each row's file */
-	struct stray *strays;
-	size_t nstrays, cap, lost;
-	uint64_t *gone; /* hashes of removed messages, sorted */
-};
-
-struct state { /* what must not change while names are read */
-	uint64_t mtime[2], size, ino;
-};
-
-static bool
-state_get(struct box *b, struct state *s)
-{
-	struct stat cur, new, journal;
-
-	*s = (struct state){ 0 };
-	if (fstat(b->m.curfd, &cur) == -1 || fstat(b->m.newfd, &new) == -1 ||
-	    fstatat(b->m.qfd, "journal", &journal, AT_SYMLINK_NOFOLLOW) == -1)
-		return false;
-	s->mtime[0] = stat_mtime(&cur);
-	s->mtime[1] = stat_mtime(&new);
-	s->size = (uint64_t)journal.st_size;
-	s->ino = journal.st_ino;
-	return true;
-}
-
-static bool
-state_eq(const struct state *a, const struct state *b)
-{
-	return a->mtime[0] == b->mtime[0] && a->mtime[1] == b->mtime[1] &&
-	       a->size == b->size && a->ino == b->ino;
-}
-
-/* A change right after a change need not show in the directory's time. */
-static void
-wait_tick(const struct state *s)
-{
-	const struct timespec tick = { 0, TICK_MS * 1000 * 1000 };
-	uint64_t last = s->mtime[0] > s->mtime[1] ? s->mtime[0] : s->mtime[1];
-
-	if (last / 1000000 + TICK_MS >= (uint64_t)date_now_us() / 1000)
-		nanosleep(&tick, NULL);
-}
-
-/* ---- names ---- */
-
-static int
-u64_cmp(const void *va, const void *vb)
-{
-	const uint64_t *a = va, *b = vb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
-static void
-table_make(struct files *f)
-{
-	struct view *v = &f->b->m.v;
-	uint32_t size = 64, i, at;
-
-	while (size < 2 * v->n)
-		size *= 2;
-	f->mask = size - 1;
-	f->table = xcalloc(size, sizeof(*f->table));
-	f->seen = xcalloc(v->n + 1, 1);
-	f->ino = xcalloc(v->n + 1, sizeof(*f->ino));
-	for (i = 0; i < v->n; i++) {
-		at = (uint32_t)v->uhash[i] & f->mask;
-		while (f->table[at] != 0)
-			at = (at + 1) & f->mask;
-		f->table[at] = i + 1;
-	}
-	f->gone = xreallocarray(NULL, v->ngone + 1, sizeof(*f->gone));
-	for (i = 0; i < v->ngone; i++)
-		f->gone[i] = v->gone[i].uhash;
-	qsort(f->gone, v->ngone, sizeof(*f->gone), u64_cmp);
-}
-
-static void
-table_free(struct files *f)
-{
-	size_t i;
-
-	for (i = 0; i < f->nstrays; i++)
-		free(f->strays[i].file);
-	free(f->strays);
-	free(f->table);
-	free(f->seen);
-	free(f->ino);
-	free(f->gone);
-	*f = (struct files){ .b = f->b, .v = f->v };
-}
-
-static uint32_t
-table_find(const struct files *f, const struct name *n, bool *is_exact)
-{
-	const struct view *v = &f->b->m.v;
-	uint32_t bhash, at, row, found = v->n;
-	uint64_t uhash;
-
-	name_hashes(n->base, &uhash, &bhash);
-	at = (uint32_t)uhash & f->mask;
-	*is_exact = false;
-	for (; f->table[at] != 0; at = (at + 1) & f->mask) {
-		row = f->table[at] - 1;
-		if (v->uhash[row] != uhash)
-			continue;
-		found = row;
-		if (v->bhash[row] == bhash) {
-			*is_exact = true;
-			break;
-		}
-	}
-	return found;
-}
-
-static void
-see(struct files *f, const char *file, uint32_t dir, uint64_t ino)
-{
-	struct name n;
-	bool is_exact;
-	uint32_t row;
-
-	if (!name_parse(str_from(file), &n))
-		return;
-	row = table_find(f, &n, &is_exact);
-	if (is_exact && !f->seen[row]) {
-		f->seen[row] = 1;
-		f->ino[row] = ino;
-		return;
-	}
-	if (f->nstrays == STRAYS_MAX) {
-		f->lost++;
-		return;
-	}
-	if (f->nstrays == f->cap) {
-		f->cap = f->cap == 0 ? 16 : f->cap * 2;
-		f->strays =
-		    xreallocarray(f->strays, f->cap, sizeof(*f->strays));
-	}
-	f->strays[f->nstrays++] =
-	    (struct stray){ xstrdup(file), dir, row, is_exact };
-}
-
-typedef void each_file(struct files *, const char *, uint32_t dir, uint64_t);
-
-static bool
-read_dirs(struct files *f, each_file *each)
-{
-	/* new/ first: what leaves it goes to cur/ */
-	static const char *const subs[] = { "cur", "new" };
-	struct dirent *de;
-	int i, fd;
-	DIR *d;
-
-	for (i = 1; i >= 0; i--) {
-		fd = fs_open_dir(f->b->m.dirfd, subs[i]);
-		d = fd == -1 ? NULL : fdopendir(fd);
-		if (d == NULL) {
-			if (fd != -1)
-				close(fd);
-			return false;
-		}
-		while ((de = readdir(d)) != NULL)
-			if (de->d_type == DT_REG || de->d_type == DT_UNKNOWN)
-				each(f, de->d_name, (uint32_t)i, de->d_ino);
-		closedir(d);
-	}
-	return true;
-}
-
-/* Journal and names of one moment; false: they kept changing. */
-static bool
-read_still(struct files *f)
-{
-	struct state before, after;
-	bool quiet = f->v->is_quiet, ok = false;
-	int tries;
-
-	f->v->is_quiet = true;
-	for (tries = 0; tries < STILL_TRIES && !ok; tries++) {
-		if (tries > 0)
-			table_free(f);
-		if (!state_get(f->b, &before))
-			break;
-		wait_tick(&before);
-		if (verify_load(f->b) != READ_ALL)
-			break;
-		view_settle(&f->b->m.v);
-		table_make(f);
-		ok = read_dirs(f, see) && state_get(f->b, &after) &&
-		     state_eq(&before, &after);
-	}
-	f->v->is_quiet = quiet;
-	return ok;
-}
-
 /* ---- files without a message ---- */
-
-static int
-dirfd_of(const struct files *f, uint32_t dir)
-{
-	return dir == 1 ? f->b->m.newfd : f->b->m.curfd;
-}
 
 static void
 judge_second(struct files *f, const struct stray *x, const struct stat *st)
@@ -296,7 +67,7 @@ judge_strays(struct files *f)
 	for (i = 0; i < f->nstrays; i++) {
 		struct stray *x = &f->strays[i];
 
-		if (fstatat(dirfd_of(f, x->dir), x->file, &st,
+		if (fstatat(files_dirfd(f, x->dir), x->file, &st,
 			AT_SYMLINK_NOFOLLOW) == -1 ||
 		    !S_ISREG(st.st_mode) || !name_parse(str_from(x->file), &n))
 			continue;
@@ -309,8 +80,7 @@ judge_strays(struct files *f)
 			verify_found(f->v, VERIFY_NOTE, "renamed",
 			    v->uid[x->row], x->file,
 			    "others renamed it, not yet taken in");
-		} else if (bsearch(&uhash, f->gone, v->ngone, sizeof(uhash),
-			       u64_cmp) != NULL)
+		} else if (files_is_gone(f, uhash))
 			continue; /* removed, about to be buried */
 		else if (n.is_ours)
 			judge_ours(f, x, &n, &st);
@@ -355,6 +125,13 @@ judge_missing(struct files *f)
 }
 
 /* ---- files that are one, messages that are one ---- */
+
+struct owned { /* of a message */
+	uint8_t emailid[16];
+	uint64_t ino;
+	uint32_t row;
+	bool is_copy;
+};
 
 static int
 ino_cmp(const void *va, const void *vb)
@@ -430,7 +207,7 @@ judge_twins(struct files *f)
 static bool
 is_packed(struct files *f, const char *file, uint32_t dir)
 {
-	int fd = fs_open_file(dirfd_of(f, dir), file, O_RDONLY, 0);
+	int fd = fs_open_file(files_dirfd(f, dir), file, O_RDONLY, 0);
 	bool yes = fd != -1 && packed_sniff(fd) != PACKED_NOT;
 
 	if (fd != -1)
@@ -464,7 +241,7 @@ check_contents(struct files *f, const char *file, uint32_t dir, uint32_t row,
     const struct name *n)
 {
 	const struct view *v = &f->b->m.v;
-	int fd = fs_open_file(dirfd_of(f, dir), file, O_RDONLY, 0);
+	int fd = fs_open_file(files_dirfd(f, dir), file, O_RDONLY, 0);
 	struct err e = { 0 };
 	uint64_t size;
 
@@ -497,9 +274,9 @@ check_file(struct files *f, const char *file, uint32_t dir, uint64_t ino)
 	(void)ino;
 	if (!name_parse(str_from(file), &n))
 		return;
-	row = table_find(f, &n, &is_exact);
+	row = files_find(f, &n, &is_exact);
 	if (!is_exact ||
-	    fstatat(dirfd_of(f, dir), file, &st, AT_SYMLINK_NOFOLLOW) == -1)
+	    fstatat(files_dirfd(f, dir), file, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return;
 	f->v->octets += n.size != 0 ? n.size : (uint64_t)st.st_size;
 	f->v->files++;
@@ -514,13 +291,13 @@ verify_files(struct box *b)
 {
 	struct files f = { .b = b, .v = b->v };
 
-	if (read_still(&f)) {
+	if (files_read(&f)) {
 		judge_strays(&f);
 		judge_missing(&f);
 		judge_twins(&f);
-		read_dirs(&f, check_file);
+		files_each(&f, check_file);
 	} else
 		verify_found(b->v, VERIFY_NOTE, "busy", 0, NULL,
 		    "files were not compared: the mailbox kept changing");
-	table_free(&f);
+	files_release(&f);
 }
