@@ -832,6 +832,8 @@ uint32_t account_next_uidvalidity(struct account *);
 /* One for a mailbox that is numbered anew, which no other will get. */
 int account_reserve_uidvalidity(struct account *, const uint8_t id[16],
     uint32_t above, uint32_t *out, struct err *);
+/* What account_list() gave (list.c). */
+void account_list_release(struct account *);
 /* Directory of a mailbox below the root; of INBOX it is "." */
 bool
 account_dir(const struct account *, struct str name, char out[NAME_LEN + 1]);

@@ -1,6 +1,6 @@
 /*
- * account - opening an account, its list of mailboxes, and what leads from a
- * name to a mailbox.
+ * account - opening an account, its lock, and what leads from a name to a
+ * mailbox.
  *
  * 1. The directory is what exists; the account journal gives it an id, a
  *    UIDVALIDITY and special uses that outlive its name.
@@ -12,11 +12,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uninorm.h>
 #include <unistd.h>
 
 #include "base/date.h"
-#include "base/utf8.h"
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
@@ -255,18 +253,6 @@ fail:
 	return -1;
 }
 
-static void
-list_release(struct account *a)
-{
-	size_t i;
-
-	for (i = 0; i < a->nlist; i++)
-		free((char *)a->list[i].name.p);
-	free(a->list);
-	a->list = NULL;
-	a->nlist = 0;
-}
-
 void
 account_close(struct account **ap)
 {
@@ -284,7 +270,7 @@ account_close(struct account **ap)
 	journal_release(&a->j);
 	tree_release(&a->tree);
 	ops_release(&a->ops);
-	list_release(a);
+	account_list_release(a);
 	walked_release(&a->walked);
 	if (a->rootfd != -1)
 		close(a->rootfd);
@@ -324,222 +310,13 @@ account_refresh(struct account *a, struct err *e)
 	return rc;
 }
 
-/* ---- names ---- */
-
-static bool
-bad_char(struct str s, const char **why)
-{
-	size_t i;
-
-	if (!utf8_valid(s)) {
-		*why = "not UTF-8";
-		return true;
-	}
-	for (i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 127) {
-			*why = "control character";
-			return true;
-		}
-	return false;
-}
-
-static bool
-bad_part(struct str name, const char **why)
-{
-	struct str part;
-
-	while (name.n > 0) {
-		bool more = str_cut(&name, '/', &part);
-
-		if (part.n == 0 || (more && name.n == 0)) {
-			*why = "empty part";
-			return true;
-		}
-		if (str_eq(part, STR(".")) || str_eq(part, STR(".."))) {
-			*why = "\".\" and \"..\" are no names";
-			return true;
-		}
-	}
-	return false;
-}
-
-bool
-account_normalize(struct str in, char out[STORE_MAX_NAME + 1], const char **why)
-{
-	struct buf dir;
-	size_t n = STORE_MAX_NAME;
-	struct str name;
-	bool ok;
-
-	if (in.n > 0 && in.p[in.n - 1] == '/')
-		in.n--;
-	if (in.n == 0 || in.n > STORE_MAX_NAME) {
-		*why = in.n == 0 ? "empty name" : "name too long";
-		return false;
-	}
-	if (bad_char(in, why))
-		return false;
-	if (u8_normalize(UNINORM_NFC, (const uint8_t *)in.p, in.n,
-		(uint8_t *)out, &n) != (uint8_t *)out) {
-		*why = "name too long";
-		return false;
-	}
-	out[n] = '\0';
-	name = str_make(out, n);
-	if (str_eq_nocase(str_sub(name, 0, str_find(name, '/')), STR("INBOX")))
-		memcpy(out, "INBOX", 5);
-	*why = NULL;
-	if (out[0] == '#')
-		*why = "a name must not begin with '#'";
-	else if (out[0] == '/' || bad_part(name, why))
-		*why = *why == NULL ? "empty part" : *why;
-	if (*why != NULL)
-		return false;
-	buf_init(&dir, 2 * NAME_LEN);
-	ok = folder_to_dir(name, &dir);
-	buf_release(&dir);
-	if (!ok)
-		*why = "name too long for a directory";
-	return ok;
-}
+/* ---- opening mailboxes ---- */
 
 bool
 account_dir(const struct account *a, struct str name, char out[NAME_LEN + 1])
 {
 	return layout_dir(&a->layout, a->rootfd, name, out);
 }
-
-/* ---- the list ---- */
-
-static void
-list_add(struct account *a, struct str name, const struct node *node)
-{
-	struct mailbox_info *info;
-
-	a->list = xreallocarray(a->list, a->nlist + 1, sizeof(*a->list));
-	info = &a->list[a->nlist++];
-	*info =
-	    (struct mailbox_info){ .name = str_make(str_dup(name), name.n) };
-	if (node != NULL) {
-		info->exists = true;
-		info->use = node->use;
-		memcpy(info->mailboxid, node->id, 16);
-	}
-	info->is_subscribed = tree_is_subscribed(&a->tree, name);
-}
-
-static int
-info_cmp(const void *va, const void *vb)
-{
-	const struct mailbox_info *a = va, *b = vb;
-	bool ia = folder_is_inbox(a->name), ib = folder_is_inbox(b->name);
-	int c;
-
-	if (ia != ib)
-		return ia ? -1 : 1;
-	c = str_cmp(a->name, b->name);
-	/* of two with one name the existing comes first */
-	return c != 0 ? c : (int)b->exists - (int)a->exists;
-}
-
-static void
-list_add_parents(struct account *a, struct str name)
-{
-	size_t i;
-
-	for (i = 1; i < name.n; i++)
-		if (name.p[i] == '/')
-			list_add(a, str_sub(name, 0, i),
-			    tree_find(&a->tree, str_sub(name, 0, i)));
-}
-
-static struct mailbox_info *
-find_listed(const struct account *a, struct str name)
-{
-	struct mailbox_info key = { .name = name, .exists = true };
-	size_t lo = 0, hi = a->nlist;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (str_eq(a->list[mid].name, name))
-			return &a->list[mid];
-		if (info_cmp(&a->list[mid], &key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
-}
-
-static void
-list_build(struct account *a)
-{
-	size_t i, keep = 0, n;
-
-	list_release(a);
-	for (i = 0; i < a->tree.n; i++) {
-		struct str name = str_from(a->tree.v[i].name);
-
-		list_add(a, name, &a->tree.v[i]);
-		list_add_parents(a, name);
-	}
-	for (i = 0; i < a->tree.nsubs; i++) {
-		struct str name = str_from(a->tree.subs[i]);
-
-		list_add(a, name, tree_find(&a->tree, name));
-	}
-	if (a->nlist > 0)
-		qsort(a->list, a->nlist, sizeof(*a->list), info_cmp);
-	for (i = 0; i < a->nlist; i++) {
-		if (keep > 0 && str_eq(a->list[i].name, a->list[keep - 1].name))
-			free((char *)a->list[i].name.p);
-		else
-			a->list[keep++] = a->list[i];
-	}
-	n = a->nlist = keep;
-	/* sorted bytewise, children may stand apart from their parent */
-	for (i = 0; i < n; i++) {
-		struct str name = a->list[i].name;
-		size_t k;
-
-		if (!a->list[i].exists)
-			continue;
-		for (k = 1; k < name.n; k++)
-			if (name.p[k] == '/') {
-				struct mailbox_info *p =
-				    find_listed(a, str_sub(name, 0, k));
-
-				if (p != NULL)
-					p->has_children = true;
-			}
-	}
-	a->list_ok = true;
-}
-
-size_t
-account_list(struct account *a, const struct mailbox_info **out)
-{
-	if (!a->list_ok)
-		list_build(a);
-	*out = a->list;
-	return a->nlist;
-}
-
-const struct mailbox_info *
-account_find(struct account *a, struct str name)
-{
-	char norm[STORE_MAX_NAME + 1];
-	const char *why;
-
-	if (!account_normalize(name, norm, &why))
-		return NULL;
-	if (!a->list_ok)
-		list_build(a);
-	return find_listed(a, str_from(norm));
-}
-
-/* ---- opening mailboxes ---- */
 
 static enum account_result
 bad_name(struct err *e, const char *why)
