@@ -43,43 +43,71 @@ b64url_encode(struct buf *b, struct str s)
 	encode(b, s, url, false);
 }
 
+/* clang-format off */
+static const int8_t values[128] = {
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1,
+	-1,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1,
+	-1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1,
+};
+/* clang-format on */
+
 static int
 value(char c, const char *abc)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
+	unsigned char u = (unsigned char)c;
+
+	if (u < sizeof(values) && values[u] >= 0)
+		return values[u];
 	if (c == abc[62])
 		return 62;
 	return c == abc[63] ? 63 : -1;
 }
 
+/* Up to four characters; -1: one of them is none. */
+static int32_t
+group(const char *p, size_t n, const char *abc)
+{
+	int32_t v = 0;
+	size_t i;
+	int d;
+
+	for (i = 0; i < n; i++) {
+		if ((d = value(p[i], abc)) < 0)
+			return -1;
+		v |= (int32_t)d << (18 - 6 * i);
+	}
+	return v;
+}
+
 static bool
 decode(struct buf *b, struct str s, const char *abc)
 {
-	uint32_t v = 0;
-	unsigned bits = 0;
-	size_t i;
+	size_t total = s.n / 4 * 3 + (s.n % 4 == 0 ? 0 : s.n % 4 - 1);
+	char *out = NULL;
+	size_t i, n;
+	int32_t v;
 
-	if (s.n % 4 == 1)
+	if (s.n % 4 == 1 || (out = buf_reserve(b, total)) == NULL)
 		return false;
-	for (i = 0; i < s.n; i++) {
-		int d = value(s.p[i], abc);
-
-		if (d < 0)
+	for (i = 0; i < s.n; i += 4) {
+		n = s.n - i < 4 ? s.n - i : 4;
+		/* bits that no octet has are zero */
+		if ((v = group(s.p + i, n, abc)) < 0 ||
+		    (v & (0xffffff >> 8 * (n - 1))) != 0)
 			return false;
-		v = v << 6 | (uint32_t)d;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			buf_putc(b, (char)(v >> bits));
-			v &= (1u << bits) - 1;
-		}
+		*out++ = (char)(v >> 16);
+		if (n > 2)
+			*out++ = (char)(v >> 8);
+		if (n > 3)
+			*out++ = (char)v;
 	}
-	return v == 0 && !b->full;
+	buf_grow(b, total);
+	return true;
 }
 
 bool

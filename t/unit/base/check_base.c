@@ -193,6 +193,50 @@ START_TEST(b64_vectors)
 }
 END_TEST
 
+/* Every length of the last group and octet, both alphabets; each character
+ * that is none at each place. */
+START_TEST(b64_all)
+{
+	struct buf plain, coded, again;
+	size_t at;
+	int ch;
+
+	buf_init(&plain, 1000);
+	buf_init(&coded, 2000);
+	buf_init(&again, 1000);
+	for (ch = 0; ch < 256 + _i; ch++)
+		buf_putc(&plain, (char)(ch * 7));
+	b64_encode(&coded, buf_str(&plain));
+	ck_assert(b64_decode(&again, buf_str(&coded)));
+	eq(buf_str(&again), buf_str(&plain));
+	for (ch = 0; ch < 256; ch++)
+		for (at = 0; at < 9; at++) {
+			char old = coded.p[at];
+			bool is_one =
+			    ascii_isalnum((char)ch) || ch == '+' || ch == '/';
+
+			buf_clear(&again);
+			coded.p[at] = (char)ch;
+			ck_assert(
+			    b64_decode(&again, buf_str(&coded)) == is_one);
+			coded.p[at] = old;
+		}
+	buf_clear(&coded);
+	buf_clear(&again);
+	b64url_encode(&coded, buf_str(&plain));
+	ck_assert(!str_has(buf_str(&coded), '='));
+	ck_assert(b64url_decode(&again, buf_str(&coded)));
+	eq(buf_str(&again), buf_str(&plain));
+	/* no room: nothing */
+	again.max = plain.n - 1;
+	buf_clear(&again);
+	ck_assert(!b64url_decode(&again, buf_str(&coded)));
+	buf_release(&plain);
+	buf_release(&coded);
+	buf_release(&again);
+}
+END_TEST
+
 START_TEST(b64_refuses)
 {
 	struct buf b;
@@ -318,6 +362,7 @@ main(void)
 	tcase_add_test(t, pack_roundtrip);
 	tcase_add_test(t, crc_vector);
 	tcase_add_loop_test(t, b64_vectors, 0, N(b64s));
+	tcase_add_loop_test(t, b64_all, 0, 4);
 	tcase_add_loop_test(t, b64_refuses, 0, N(b64bad));
 	tcase_add_loop_test(t, utf8_table, 0, N(utf8s));
 	tcase_add_loop_test(t, date_forms, 0, N(dates));

@@ -41,7 +41,8 @@ make_body(struct buf *b, size_t max)
 		else if (wide > 0 && draw(4) == 0)
 			buf_puts(b, line);
 		else
-			buf_puts(b, pieces[draw(sizeof(pieces) / sizeof(*pieces))]);
+			buf_puts(
+			    b, pieces[draw(sizeof(pieces) / sizeof(*pieces))]);
 }
 
 static void
