@@ -133,18 +133,26 @@ dkim_tag(const struct dkim_tags *t, struct str name)
 	return (struct str){ NULL, 0 };
 }
 
+static bool
+is_fws(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 bool
 dkim_base64(struct arena *a, struct str s, struct str *octets)
 {
 	struct buf text, bin;
-	size_t i;
+	size_t i, n;
 	bool ok;
 
 	buf_init(&text, s.n + 1);
 	buf_init(&bin, s.n + 1);
-	for (i = 0; i < s.n; i++)
-		if (!str_has(STR(" \t\r\n"), s.p[i]))
-			buf_putc(&text, s.p[i]);
+	for (i = 0; i < s.n; i += n + 1) {
+		for (n = 0; i + n < s.n && !is_fws(s.p[i + n]);)
+			n++;
+		buf_put(&text, str_sub(s, i, n));
+	}
 	ok = b64_decode(&bin, buf_str(&text));
 	*octets = ok ? arena_str(a, buf_str(&bin)) : STR("");
 	buf_release(&text);
