@@ -70,6 +70,7 @@ configure(struct check *k)
 		exit(78);
 	}
 	s->psl = psl;
+	s->keys = dkim_keys_new();
 	s->hostname = c->hostname;
 	s->dnsbl = c->checks.dnsbl.v;
 	s->n_dnsbl = c->checks.dnsbl.n;

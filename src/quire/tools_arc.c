@@ -35,7 +35,7 @@ verify(struct tool *t, const struct tools_signing *a)
 	if (rc == 0)
 		rc = tool_dns(t);
 	if (rc == 0) {
-		v = arc_verify_begin(&t->arena, header, a->now);
+		v = arc_verify_begin(&t->arena, header, a->now, NULL);
 		arc_verify_body(v, body);
 		for (i = 0; (q = arc_verify_question(v, i)) != NULL; i++)
 			arc_verify_answer(

@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	str_cut(&msg, '\n', &record.text);
 	split = mime_header_length(msg);
 	arena_init(&a, 16 << 20);
-	v = arc_verify_begin(&a, str_sub(msg, 0, split), 1000);
+	v = arc_verify_begin(&a, str_sub(msg, 0, split), 1000, NULL);
 	arc_verify_body(v, str_sub(msg, split, msg.n));
 	for (i = 0; arc_verify_question(v, i) != NULL; i++)
 		arc_verify_answer(v, i, &an);

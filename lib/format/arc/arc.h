@@ -47,8 +47,8 @@ struct arc_result {
 };
 
 struct arc_verify;
-struct arc_verify *
-arc_verify_begin(struct arena *, struct str header, int64_t now);
+struct arc_verify *arc_verify_begin(struct arena *, struct str header,
+    int64_t now, struct dkim_keys *); /* borrowed, or NULL */
 void arc_verify_body(struct arc_verify *, struct str);
 /* The i-th, NULL behind the last one. */
 const struct dns_question *

@@ -18,6 +18,7 @@ struct arc_verify {
 	struct arena *arena;
 	struct str header;
 	int64_t now;
+	struct dkim_keys *keys;
 	struct arc_chain chain;
 	struct checking *v; /* chain.n + 1 of them; NULL: nothing to check */
 	struct dkim_body *body;
@@ -102,7 +103,8 @@ read_message_signature(struct arc_verify *v)
 }
 
 struct arc_verify *
-arc_verify_begin(struct arena *a, struct str header, int64_t now)
+arc_verify_begin(
+    struct arena *a, struct str header, int64_t now, struct dkim_keys *keys)
 {
 	struct arc_verify *v = arena_zalloc(a, sizeof(*v));
 	struct arc_chain *ch = &v->chain;
@@ -111,6 +113,7 @@ arc_verify_begin(struct arena *a, struct str header, int64_t now)
 	v->arena = a;
 	v->header = header;
 	v->now = now;
+	v->keys = keys;
 	v->body = dkim_body_new();
 	arc_collect(header, ch);
 	v->result = (struct arc_result){
@@ -192,8 +195,8 @@ check_field(struct arc_verify *v, const struct checking *c, struct buf *text,
 	dkim_canon_sig_field(text, field, canon);
 	if (text->full)
 		return fail(v, "header is too large");
-	return dkim_check(c->sig.algorithm, &c->key, buf_str(text), c->sig.b,
-		   &bits, &why) == DKIM_PASS ||
+	return dkim_check(v->keys, c->sig.algorithm, &c->key, buf_str(text),
+		   c->sig.b, &bits, &why) == DKIM_PASS ||
 	       fail(v, why);
 }
 

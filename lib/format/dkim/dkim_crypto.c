@@ -2,7 +2,7 @@
  * OpenSSL's part. It refuses neither SHA-1 nor 512-bit RSA in plain
  * signatures, so the minima of RFC 8301 are enforced here.
  */
-#include "format/dkim/dkim.h"
+#include "format/dkim/dkim_int.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -118,6 +118,22 @@ rsa_key(struct str der)
 	return key;
 }
 
+static EVP_PKEY *
+public_key(struct dkim_keys *keys, const struct dkim_key *record)
+{
+	EVP_PKEY *key;
+
+	if (!record->is_rsa)
+		return record->p.n != ED25519_KEY ?
+			   NULL :
+			   EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
+			       (const unsigned char *)record->p.p, record->p.n);
+	if ((key = dkim_keys_get(keys, record->p)) == NULL &&
+	    (key = rsa_key(record->p)) != NULL)
+		dkim_keys_put(keys, record->p, key);
+	return key;
+}
+
 static enum dkim_status
 check_rsa(EVP_PKEY *key, const uint8_t hash[32], struct str signature,
     const char **why)
@@ -174,11 +190,12 @@ check_with(EVP_PKEY *key, const struct dkim_key *record, struct str text,
 }
 
 enum dkim_status
-dkim_check(enum dkim_algorithm algorithm, const struct dkim_key *record,
-    struct str text, struct str signature, unsigned *bits, const char **why)
+dkim_check(struct dkim_keys *keys, enum dkim_algorithm algorithm,
+    const struct dkim_key *record, struct str text, struct str signature,
+    unsigned *bits, const char **why)
 {
 	enum dkim_status status = DKIM_PERMERROR;
-	EVP_PKEY *key = NULL;
+	EVP_PKEY *key;
 
 	*bits = 0;
 	if (algorithm == DKIM_RSA_SHA1) {
@@ -189,12 +206,7 @@ dkim_check(enum dkim_algorithm algorithm, const struct dkim_key *record,
 		*why = "key is of another type";
 		return DKIM_PERMERROR;
 	}
-	if (record->is_rsa)
-		key = rsa_key(record->p);
-	else if (record->p.n == ED25519_KEY)
-		key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
-		    (const unsigned char *)record->p.p, record->p.n);
-	if (key == NULL)
+	if ((key = public_key(keys, record)) == NULL)
 		*why = "key cannot be read";
 	else {
 		*bits = (unsigned)EVP_PKEY_get_bits(key);

@@ -208,8 +208,8 @@ check_message(struct dkim_verify *v, struct checking *c, struct dkim_result *r)
 		settle(r, DKIM_PERMERROR, "too many header fields");
 	else {
 		dkim_canon_sig_field(&b, c->field, sig->header_canon);
-		r->status = dkim_check(sig->algorithm, &c->key, buf_str(&b),
-		    sig->b, &r->bits, &r->why);
+		r->status = dkim_check(v->options.keys, sig->algorithm, &c->key,
+		    buf_str(&b), sig->b, &r->bits, &r->why);
 		r->is_weak =
 		    c->key.is_rsa && r->bits > 0 && r->bits < DKIM_MIN_RSA_BITS;
 	}

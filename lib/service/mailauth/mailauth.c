@@ -240,13 +240,15 @@ begin_header(struct mailauth *m, struct str header)
 	struct arena *a = m->asker.arena;
 	const struct dkim_options dkim = { .now = m->client.now,
 		.is_public_suffix = is_suffix,
-		.arg = (void *)(uintptr_t)m->setup->psl };
+		.arg = (void *)(uintptr_t)m->setup->psl,
+		.keys = m->setup->keys };
 	struct dmarc_options dmarc = { .org = org_of,
 		.arg = m->setup->psl,
 		.is_tree_walk = m->setup->is_tree_walk };
 
 	m->dkim.verify = dkim_verify_begin(a, header, &dkim);
-	m->arc.verify = arc_verify_begin(a, header, m->client.now);
+	m->arc.verify =
+	    arc_verify_begin(a, header, m->client.now, m->setup->keys);
 	add(m, dkim_run, &m->dkim);
 	add(m, arc_run, &m->arc);
 	m->result.from = STR("");

@@ -44,7 +44,8 @@
 struct mailauth_setup {
 	struct dns *dns;
 	const struct psl *psl;
-	struct str hostname; /* ours, for SPF's %{r} */
+	struct dkim_keys *keys; /* or NULL */
+	struct str hostname;	/* ours, for SPF's %{r} */
 	const struct str *dnsbl;
 	size_t n_dnsbl; /* at most MAILAUTH_MAX_DNSBL */
 	unsigned limit_ms;

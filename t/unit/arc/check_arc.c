@@ -49,7 +49,7 @@ verify(struct str m, enum dns_status status)
 	struct arc_verify *v;
 	struct arc_result r;
 
-	v = arc_verify_begin(&arena, str_sub(m, 0, split), 1000);
+	v = arc_verify_begin(&arena, str_sub(m, 0, split), 1000, NULL);
 	for (i = split; i < m.n; i += 2)
 		arc_verify_body(v, str_sub(m, i, 2));
 	for (i = 0; arc_verify_question(v, i) != NULL; i++) {

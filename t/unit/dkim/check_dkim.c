@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/dkim/dkim.h"
+#include "format/dkim/dkim_int.h"
 #include "format/mime/mime.h"
 
 #define N(a) (int)(sizeof(a) / sizeof((a)[0]))
@@ -210,13 +210,16 @@ is_suffix(void *arg, struct str domain)
 	return str_eq(domain, STR("co.suffix"));
 }
 
+static struct dkim_keys *kept;
+
 /* One key for all questions; pieces of that size. */
 static struct dkim_result
 verify(struct str mail, const char *key, enum dns_status status, size_t piece,
     size_t which)
 {
 	const struct dkim_options o = { .now = 1000 + 1528637909 * (which > 9),
-		.is_public_suffix = is_suffix };
+		.is_public_suffix = is_suffix,
+		.keys = kept };
 	struct dns_record record = { .type = DNS_TXT, .text = str_from(key) };
 	struct dns_answer an = { .v = &record,
 		.n = status == DNS_OK,
@@ -271,6 +274,55 @@ END_TEST
 
 /* Each octet of the message and of the signature counts (relaxed: but for
  * white space and the case of names). */
+/* What is kept changes no result, and every key is its own. */
+START_TEST(kept_keys)
+{
+	static const size_t order[] = { 0, 0, 3, 0, 3, 1, 4, 2, 5, 6, 3, 0 };
+	struct str mail;
+	size_t i, k;
+
+	kept = dkim_keys_new();
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		k = order[i];
+		mail = str_from(vectors[k].mail);
+		ck_assert_int_eq(
+		    verify(mail, vectors[k].key, DNS_OK, mail.n, LATE).status,
+		    vectors[k].status);
+	}
+	dkim_keys_free(&kept);
+}
+END_TEST
+
+START_TEST(bounded_keys)
+{
+	struct dkim_keys *k = dkim_keys_new();
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), *got;
+	char octets[1101] = { 0 };
+	int i, n = 0;
+
+	for (i = 0; i < 1000; i++) {
+		memcpy(octets, &i, sizeof(i));
+		ck_assert_ptr_null(dkim_keys_get(k, str_make(octets, 300)));
+		dkim_keys_put(k, str_make(octets, 300), key);
+	}
+	for (i = 0; i < 1000; i++) {
+		memcpy(octets, &i, sizeof(i));
+		ck_assert_ptr_null(dkim_keys_get(k, str_make(octets, 299)));
+		got = dkim_keys_get(k, str_make(octets, 300));
+		n += got != NULL;
+		EVP_PKEY_free(got);
+	}
+	ck_assert_int_gt(n, DKIM_KEYS / 2);
+	ck_assert_int_le(n, DKIM_KEYS);
+	dkim_keys_put(k, str_make(octets, sizeof(octets)), key);
+	ck_assert_ptr_null(dkim_keys_get(k, str_make(octets, sizeof(octets))));
+	dkim_keys_put(NULL, STR("x"), key);
+	ck_assert_ptr_null(dkim_keys_get(NULL, STR("x")));
+	dkim_keys_free(&k);
+	EVP_PKEY_free(key);
+}
+END_TEST
+
 START_TEST(altered)
 {
 	static const char mail[] = SIG_ED MAIL_6376;
@@ -490,8 +542,8 @@ START_TEST(short_rsa)
 	ck_assert_int_eq(dkim_sign_finish(&s, &out, &e), -1);
 	n = i2d_PublicKey(by.key, &der);
 	key.p = str_make((const char *)der, (size_t)n);
-	ck_assert_int_eq(
-	    dkim_check(DKIM_RSA_SHA256, &key, STR("x"), STR("y"), &bits, &why),
+	ck_assert_int_eq(dkim_check(NULL, DKIM_RSA_SHA256, &key, STR("x"),
+			     STR("y"), &bits, &why),
 	    DKIM_PERMERROR);
 	ck_assert_str_eq(why, "RSA key is too short");
 	ck_assert_uint_eq(bits, 768);
@@ -552,6 +604,8 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, vector_table, 0, N(vectors));
+	tcase_add_test(t, kept_keys);
+	tcase_add_test(t, bounded_keys);
 	tcase_add_test(t, altered);
 	tcase_add_loop_test(t, signature_table, 0, N(signatures));
 	tcase_add_loop_test(t, key_table, 0, N(keys));
