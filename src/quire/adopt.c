@@ -104,10 +104,12 @@ put_problems(struct report *r, struct buf *b, const struct adopt_box *box)
 	if (r->json) {
 		buf_puts(b, "]");
 		put_count(b, true, "problems-found", n);
-	} else if (n > ADOPT_PROBLEMS)
-		buf_printf(b, "problem %.*s more: %llu others\n",
-		    STR_ARG(box->name),
+	} else if (n > ADOPT_PROBLEMS) {
+		buf_puts(b, "problem ");
+		tool_plain(b, box->name);
+		buf_printf(b, " more: %llu others\n",
 		    (unsigned long long)(n - ADOPT_PROBLEMS));
+	}
 }
 
 static void

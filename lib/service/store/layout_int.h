@@ -20,8 +20,18 @@ void layout_count(struct layout_census *, const char *dir);
 /* Each directory that is a mailbox but INBOX; notes the tree's stamp. */
 typedef int layout_found(void *arg, const char *dir, struct err *);
 int layout_each(struct account *, layout_found *, void *arg, struct err *);
+/* After layout_each(): links to Maildirs, which are not followed. */
+void layout_each_link(
+    struct account *, void (*fn)(void *arg, const char *path), void *arg);
+#define LAYOUT_LINK \
+	"a link to a Maildir: links are not followed, its mail is not shown"
 
 void walked_release(struct walked *);
+
+/* ---- look.c ---- */
+/* The mailbox of a directory; false: none, and why its mail is not shown. */
+bool look_name(const struct account *, const char *dir,
+    char norm[STORE_MAX_NAME + 1], const char **why);
 
 /* ---- state.c ---- */
 /* The id on disk, and the UIDVALIDITY of the journal there. */

@@ -580,13 +580,16 @@ void scan_note(struct mailbox *, const struct scan_mark *, struct ops *);
 /* ---- arrive.c: files that are to become messages ---- */
 struct arrival {
 	char *file;
+	size_t base_n;	       /* so much of it is the base name */
 	uint32_t dir;	       /* 0 cur, 1 new */
 	uint32_t uid;	       /* from another server's list, 0: none */
 	int64_t seconds, usec; /* of the name, for the order */
 	int64_t idate, sdate;
-	uint64_t kw;	/* besides those of its letters */
-	uint64_t size;	/* octets with CRLF */
-	bool is_unsure; /* it is not measured */
+	uint64_t kw;	 /* besides those of its letters */
+	uint64_t size;	 /* octets with CRLF */
+	bool is_unsure;	 /* it is not measured */
+	uint64_t octets; /* of the file */
+	bool is_plain;	 /* surely not compressed: they are what S= says */
 	bool has_guid;
 	uint8_t emailid[16];
 };
@@ -601,6 +604,9 @@ bool arrivals_add(
     struct arrivals *, const char *file, uint32_t dir, const struct stat *);
 /* Dovecot's order, so that both servers would number alike. */
 void arrivals_sort(struct arrivals *);
+/* What somebody else has counted; not believed if it cannot be so. */
+void arrival_sized(struct arrival *, uint64_t vsize);
+bool arrival_is_same_name(const struct arrival *, const struct arrival *);
 void arrival_measure(struct mailbox *, struct arrival *);
 void arrival_pack(struct ops *, const struct view *, const struct arrival *,
     uint32_t uid, uint64_t modseq);
@@ -612,8 +618,8 @@ int adopt_again(struct mailbox *, uint32_t uidvalidity,
 int adopt_mailbox(struct mailbox *, uint32_t uidvalidity,
     const uint8_t mailboxid[16], struct err *);
 /* Kept while somebody asked for it (adopt.h), else nothing. */
-void adopt_problem(
-    struct adopt_box *, const char *kind, const char *file, const char *text);
+void adopt_problem(struct adopt_box *, const char *kind, const char *file,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The view that would give, and nothing written. */
 int adopt_hidden(struct mailbox *, uint32_t uidvalidity,
     const uint8_t mailboxid[16], struct err *);
@@ -623,9 +629,11 @@ enum uidlist_kind {
 	UIDLIST_DOVECOT1,
 	UIDLIST_COURIER
 };
-struct uidlist { /* what another server wrote */
+#define UIDLIST_UID_MAX 0xfff00000u /* leaves room above what one may claim */
+struct uidlist {		    /* what another server wrote */
 	enum uidlist_kind kind;
-	bool is_broken; /* there is one, and its header makes no sense */
+	bool is_broken;	   /* there is one, and its header makes no sense */
+	struct err unread; /* there is one, and it cannot be read; else empty */
 	uint32_t uidvalidity, uidnext;
 	bool has_id;
 	uint8_t mailboxid[16];
@@ -636,6 +644,8 @@ struct uidlist { /* what another server wrote */
 		uint8_t guid[16];
 	} * v; /* by uhash */
 	size_t n, cap;
+	uint32_t uid_max; /* of all lines */
+	size_t nbad;	  /* lines that make no sense */
 };
 void uidlist_release(struct uidlist *);
 /* false: there is none, or it is broken */
@@ -647,8 +657,8 @@ bool keyword_is_valid(struct str);
 void keywords_write(struct mailbox *);
 /* The names of the letters, borrowed; how many. */
 unsigned keywords_parse(struct str text, struct str names[FN_LETTERS]);
-/* KWDEFs for letters that file has and we do not. */
-void keywords_read(int dirfd, const struct view *, struct ops *);
+/* KWDEFs for letters that file has and we do not. -1: it cannot be read. */
+int keywords_read(int dirfd, const struct view *, struct ops *, struct err *);
 
 struct node;
 

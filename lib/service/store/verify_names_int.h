@@ -22,6 +22,7 @@ struct files {
 	struct stray *strays;
 	size_t nstrays, cap, lost; /* lost: more than are kept */
 	uint64_t *gone;		   /* hashes of removed messages, sorted */
+	bool is_last;		   /* the reading in which oddities are told */
 };
 
 /* Journal and names of one moment; false: they kept changing. In both cases

@@ -295,6 +295,7 @@ verify_files(struct box *b)
 		judge_strays(&f);
 		judge_missing(&f);
 		judge_twins(&f);
+		f.is_last = true;
 		files_each(&f, check_file);
 	} else
 		verify_found(b->v, VERIFY_NOTE, "busy", 0, NULL,

@@ -154,12 +154,26 @@ see(struct files *f, const char *file, uint32_t dir, uint64_t ino)
 	    (struct stray){ xstrdup(file), dir, row, is_exact };
 }
 
+/* Others may show it. */
+static void
+tell_no_message(struct files *f, const struct dirent *de, bool is_file)
+{
+	if (f->is_last && de->d_name[0] != '.')
+		verify_found(f->v, VERIFY_WARNING, "no-message", 0, de->d_name,
+		    is_file ? "a name with control characters, or without a "
+			      "part before its flags: rename it, it is not "
+			      "shown" :
+			      "no regular file: it is not shown");
+}
+
 bool
 files_each(struct files *f, each_file *each)
 {
 	/* new/ first: what leaves it goes to cur/ */
 	static const char *const subs[] = { "cur", "new" };
 	struct dirent *de;
+	struct name n;
+	bool is_file;
 	int i, fd;
 	DIR *d;
 
@@ -171,9 +185,14 @@ files_each(struct files *f, each_file *each)
 				close(fd);
 			return false;
 		}
-		while ((de = readdir(d)) != NULL)
-			if (de->d_type == DT_REG || de->d_type == DT_UNKNOWN)
+		while ((de = readdir(d)) != NULL) {
+			is_file =
+			    de->d_type == DT_REG || de->d_type == DT_UNKNOWN;
+			if (is_file && name_parse(str_from(de->d_name), &n))
 				each(f, de->d_name, (uint32_t)i, de->d_ino);
+			else
+				tell_no_message(f, de, is_file);
+		}
 		closedir(d);
 	}
 	return true;

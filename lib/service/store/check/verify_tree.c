@@ -119,21 +119,24 @@ look_at(void *arg, const char *dir, struct err *e)
 	struct look *l = arg;
 	char norm[STORE_MAX_NAME + 1];
 	const char *why;
-	struct buf name;
 
 	(void)e;
-	buf_init(&name, 4 * STORE_MAX_NAME);
-	if (!layout_name(&l->v->a.layout, str_from(dir), &name) ||
-	    !account_normalize(buf_str(&name), norm, &why) ||
-	    folder_is_inbox(str_from(norm)))
-		verify_found(l->v, VERIFY_WARNING, "folder-name", 0, dir,
-		    "a folder whose name is none: rename it, its mail is not "
-		    "shown");
+	if (!look_name(&l->v->a, dir, norm, &why))
+		verify_found(
+		    l->v, VERIFY_WARNING, "folder-name", 0, dir, "%s", why);
 	else if (tree_find(l->tree, str_from(norm)) == NULL)
 		verify_found(l->v, VERIFY_NOTE, "new-folder", 0, dir,
 		    "a folder not yet taken in");
-	buf_release(&name);
 	return 0;
+}
+
+static void
+look_at_link(void *arg, const char *path)
+{
+	struct look *l = arg;
+
+	verify_found(
+	    l->v, VERIFY_WARNING, "folder-name", 0, path, "%s", LAYOUT_LINK);
 }
 
 /* LAYOUT=fs: what lies in the index root and belongs to no mailbox. */
@@ -176,6 +179,7 @@ verify_folders(struct verify *v, const struct tree *t)
 	struct look l = { v, t };
 
 	layout_each(&v->a, look_at, &l, NULL);
+	layout_each_link(&v->a, look_at_link, &l);
 	if (v->a.layout.is_fs)
 		check_index_root(v, t);
 }

@@ -3,16 +3,18 @@
  *
  * 1. Maildir++: ".A.b" below the root. LAYOUT=fs, as Dovecot calls it: "A/b",
  *    and every directory with a cur/ is a mailbox. INBOX is the root itself.
- * 2. Names are modified UTF-7, or UTF-8 where the other server wrote so;
- *    never is a folder renamed for that. An ASCII name without '&' has one
- *    form, and costs no look at the disk.
+ * 2. Names are modified UTF-7, or UTF-8 where the other server wrote so, and
+ *    decomposed where they came from macOS; never is a folder renamed for that.
+ * An ASCII name without '&' has one form, and costs no look at the disk.
  */
 #include "service/store/layout_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uninorm.h>
 #include <unistd.h>
 
 #include "base/utf8.h"
@@ -92,6 +94,27 @@ has_two_forms(struct str name)
 	return false;
 }
 
+/* As macOS writes names, and who copied from there has them. */
+static bool
+find_decomposed(
+    const struct layout *l, int rootfd, struct str name, char out[NAME_LEN + 1])
+{
+	uint8_t nfd[4 * STORE_MAX_NAME];
+	size_t n = sizeof(nfd);
+	struct stat st;
+	int i;
+
+	if (u8_normalize(
+		UNINORM_NFD, (const uint8_t *)name.p, name.n, nfd, &n) != nfd)
+		return false;
+	name = str_make((const char *)nfd, n);
+	for (i = 0; i < 2; i++)
+		if (form(l, name, (i == 0) == l->is_utf8, out) &&
+		    fstatat(rootfd, out, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
 bool
 layout_dir(
     const struct layout *l, int rootfd, struct str name, char out[NAME_LEN + 1])
@@ -106,8 +129,9 @@ layout_dir(
 	if (!has_two_forms(name) ||
 	    fstatat(rootfd, out, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return true;
-	if (form(l, name, !l->is_utf8, other) &&
-	    fstatat(rootfd, other, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if ((form(l, name, !l->is_utf8, other) &&
+		fstatat(rootfd, other, &st, AT_SYMLINK_NOFOLLOW) == 0) ||
+	    find_decomposed(l, rootfd, name, other))
 		return str_copy(str_from(other), out, NAME_LEN + 1);
 	return true;
 }
@@ -275,14 +299,18 @@ walk_entry(struct walk *w, const char *parent, const char *entry, struct err *e)
 }
 
 static bool
+is_name(const struct layout *l, const char *entry)
+{
+	if (!l->is_fs)
+		return entry[0] == '.' && entry[1] != '.' && entry[1] != '\0';
+	return entry[0] != '.' && !is_reserved(str_from(entry));
+}
+
+static bool
 is_candidate(const struct layout *l, const struct dirent *de)
 {
-	if (de->d_type != DT_DIR && de->d_type != DT_UNKNOWN)
-		return false;
-	if (!l->is_fs)
-		return de->d_name[0] == '.' && de->d_name[1] != '.' &&
-		       de->d_name[1] != '\0';
-	return de->d_name[0] != '.' && !is_reserved(str_from(de->d_name));
+	return (de->d_type == DT_DIR || de->d_type == DT_UNKNOWN) &&
+	       is_name(l, de->d_name);
 }
 
 static int
@@ -326,4 +354,48 @@ layout_each(struct account *a, layout_found *fn, void *arg, struct err *e)
 	walked_release(&a->walked);
 	a->root_mtime = 0;
 	return walk_dir(&w, ".", e);
+}
+
+static void
+links_in(struct account *a, const char *dir,
+    void (*fn)(void *arg, const char *path), void *arg)
+{
+	int fd = fs_open_dir(a->rootfd, dir);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	struct stat st;
+	struct buf b;
+
+	if (d == NULL) {
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	while ((de = readdir(d)) != NULL) {
+		if (de->d_type != DT_LNK || !is_name(&a->layout, de->d_name))
+			continue;
+		buf_init(&b, PATH_MAX);
+		buf_printf(&b, "%s/cur", de->d_name);
+		if (fstatat(fd, buf_cstr(&b), &st, 0) == 0) {
+			buf_clear(&b);
+			if (strcmp(dir, ".") != 0)
+				buf_printf(&b, "%s/", dir);
+			buf_puts(&b, de->d_name);
+			fn(arg, buf_cstr(&b));
+		}
+		buf_release(&b);
+	}
+	closedir(d);
+}
+
+void
+layout_each_link(
+    struct account *a, void (*fn)(void *arg, const char *path), void *arg)
+{
+	size_t i;
+
+	if (!a->layout.is_fs)
+		links_in(a, ".", fn, arg);
+	for (i = 0; i < a->walked.n; i++)
+		links_in(a, a->walked.v[i], fn, arg);
 }

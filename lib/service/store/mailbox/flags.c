@@ -78,7 +78,7 @@ mailbox_keyword_define(
 	}
 	/* Others may have given out the next letter. A list that is not the
 	 * one we wrote is taken in first. */
-	keywords_read(m->dirfd, &m->v, &m->ops);
+	keywords_read(m->dirfd, &m->v, &m->ops, NULL);
 	rc = mailbox_append(m, TXN_FOREIGN, true, false, e);
 	/* somebody else may have defined it meanwhile */
 	if (rc == 0 && (at = mailbox_keyword_bit(m, name)) < 0) {

@@ -10,6 +10,7 @@
 
 #include "base/date.h"
 #include "base/xalloc.h"
+#include "service/store/packed_int.h"
 #include "system/fs/fs.h"
 
 void
@@ -43,10 +44,46 @@ arrivals_add(struct arrivals *list, const char *file, uint32_t dir,
 		.usec = n.usec,
 		.idate = st->st_mtim.tv_sec,
 		.sdate = st->st_ctim.tv_sec,
-		/* who writes W= has counted; S= is only a hint */
-		.size = n.wsize != 0 ? n.wsize : (uint64_t)st->st_size,
-		.is_unsure = n.wsize == 0 };
+		.base_n = n.base.n,
+		.octets = (uint64_t)st->st_size,
+		.is_plain = n.size == (uint64_t)st->st_size,
+		.size = (uint64_t)st->st_size,
+		.is_unsure = true };
+	/* who writes W= has counted; S= is only a hint */
+	arrival_sized(a, n.wsize);
 	return true;
+}
+
+/* An octet is two at most, but a file may be less than its contents. */
+void
+arrival_sized(struct arrival *a, uint64_t vsize)
+{
+	uint64_t most = a->octets;
+
+	if (!a->is_plain && most < PACKED_MAX)
+		most = PACKED_MAX;
+	if (vsize == 0 || vsize > 2 * most ||
+	    (a->is_plain && vsize < a->octets))
+		return;
+	a->size = vsize;
+	a->is_unsure = false;
+}
+
+bool
+arrival_is_same_name(const struct arrival *a, const struct arrival *b)
+{
+	return a->base_n == b->base_n &&
+	       memcmp(a->file, b->file, a->base_n) == 0;
+}
+
+/* By base names, so that two files of one come together. */
+static int
+file_cmp(const struct arrival *a, const struct arrival *b)
+{
+	int c =
+	    str_cmp(str_make(a->file, a->base_n), str_make(b->file, b->base_n));
+
+	return c != 0 ? c : strcmp(a->file, b->file);
 }
 
 static int
@@ -64,7 +101,7 @@ arrival_cmp(const void *va, const void *vb)
 		return a->seconds < b->seconds ? -1 : 1;
 	if (a->usec != b->usec)
 		return a->usec < b->usec ? -1 : 1;
-	return strcmp(a->file, b->file);
+	return file_cmp(a, b);
 }
 
 void

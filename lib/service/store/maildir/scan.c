@@ -205,7 +205,7 @@ define_letters(struct scan *s, struct err *e)
 	if ((used & ~known) == 0 && ((used & FN_P) == 0 || v->forwarded >= 0))
 		return 0;
 	/* apart, so that what follows can use them */
-	keywords_read(s->m->dirfd, v, &s->m->ops);
+	keywords_read(s->m->dirfd, v, &s->m->ops, NULL);
 	if (mailbox_append(s->m, TXN_FOREIGN, true, false, e) == -1)
 		return -1;
 	if ((used & FN_P) == 0 || v->forwarded >= 0 ||

@@ -32,6 +32,7 @@ struct adoption {
 	struct mailbox *m;
 	struct adopt_box *box; /* NULL: nobody asked */
 	struct uidlist list;
+	bool *is_used; /* each of its lines: there is a file */
 	struct courier_keywords courier;
 	uint64_t bit[STORE_MAX_KEYWORDS]; /* of each of Courier's names */
 	uint32_t letters;		  /* in any name */
@@ -53,11 +54,59 @@ tell_list(struct adoption *a)
 	if (a->box == NULL)
 		return;
 	a->box->kind = kinds[a->list.kind];
-	a->box->gone = a->list.n;
 	if (a->list.is_broken)
 		adopt_problem(a->box, "uidlist", NULL,
 		    "the list of UIDs has no usable header: all messages get "
 		    "new UIDs, and clients load them again");
+	if (a->list.nbad > 0)
+		adopt_problem(a->box, "uidlist", NULL,
+		    "%zu lines of the list of UIDs make no sense: the messages "
+		    "they meant get new UIDs",
+		    a->list.nbad);
+}
+
+/* Lines of the list without a file; of several of one name the last counts. */
+static uint64_t
+count_gone(const struct adoption *a)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < a->list.n; i++)
+		n += !a->is_used[i] &&
+		     (i == 0 || a->list.v[i].uhash != a->list.v[i - 1].uhash);
+	return n;
+}
+
+static void
+tell_files(struct adoption *a, size_t clashes)
+{
+	size_t i;
+
+	if (a->box == NULL)
+		return;
+	for (i = 0; i < a->files.n; i++) {
+		a->box->kept += a->files.v[i].uid != 0;
+		a->box->fresh += a->files.v[i].uid == 0;
+	}
+	a->box->gone = count_gone(a);
+	if (clashes > 0)
+		adopt_problem(a->box, "uidlist", NULL,
+		    "%zu files have a UID that another file has in the list: "
+		    "they get new UIDs",
+		    clashes);
+}
+
+/* Others may show it. */
+static void
+tell_no_message(struct adoption *a, const char *file, const struct stat *st)
+{
+	if (file[0] != '.')
+		adopt_problem(a->box, "no-message", file,
+		    st != NULL ?
+			"no regular file (links are not followed): not shown" :
+			"a name with control characters, or without a part "
+			"before its flags: rename it, it is not shown");
 }
 
 static void
@@ -69,13 +118,13 @@ tell_packed(struct adoption *a, const char *file, int dirfd)
 
 	if (fd == -1) {
 		err_sys(&e, "open");
-		adopt_problem(a->box, "unreadable", file, e.text);
+		adopt_problem(a->box, "unreadable", file, "%s", e.text);
 		return;
 	}
 	if (packed_sniff(fd) != PACKED_NOT) {
 		a->box->compressed++;
 		if (!msgfile_measure(fd, false, &size, &e))
-			adopt_problem(a->box, "unreadable", file, e.text);
+			adopt_problem(a->box, "unreadable", file, "%s", e.text);
 	}
 	close(fd);
 }
@@ -88,9 +137,6 @@ tell_file(struct adoption *a, const char *file, int dirfd, const struct name *n,
 
 	if (a->box == NULL)
 		return;
-	a->box->kept += f->uid != 0;
-	a->box->fresh += f->uid == 0;
-	a->box->gone -= f->uid != 0 && a->box->gone > 0;
 	a->box->renames += f->dir == 1 && n->has_info;
 	/* what has the length its name says is what it says */
 	if (n->size != (uint64_t)st->st_size)
@@ -106,13 +152,11 @@ take_uid(struct adoption *a, struct arrival *f, struct str unique)
 
 	if (u == NULL)
 		return;
+	a->is_used[u - a->list.v] = true;
 	f->uid = u->uid;
 	f->has_guid = u->has_guid;
 	memcpy(f->emailid, u->guid, 16);
-	if (u->vsize != 0) {
-		f->size = u->vsize;
-		f->is_unsure = false;
-	}
+	arrival_sized(f, u->vsize);
 }
 
 static void
@@ -121,8 +165,10 @@ take_file(struct adoption *a, uint32_t dir, int dirfd, const char *file)
 	struct stat st;
 	struct name n;
 
-	if (!name_parse(str_from(file), &n))
+	if (!name_parse(str_from(file), &n)) {
+		tell_no_message(a, file, NULL);
 		return;
+	}
 	/* flags in new/: the first scan moves it to cur/ */
 	if (dir == 1 && n.has_info)
 		a->is_stable[dir] = false;
@@ -130,8 +176,10 @@ take_file(struct adoption *a, uint32_t dir, int dirfd, const char *file)
 		a->is_stable[dir] = false;
 		return;
 	}
-	if (!arrivals_add(&a->files, file, dir, &st))
+	if (!arrivals_add(&a->files, file, dir, &st)) {
+		tell_no_message(a, file, &st);
 		return;
+	}
 	a->letters |= n.fn;
 	take_uid(a, &a->files.v[a->files.n - 1], n.unique);
 	tell_file(a, file, dirfd, &n, &st);
@@ -166,6 +214,47 @@ read_files(struct adoption *a, uint32_t dir, struct err *e)
 		a->is_stable[dir] = false;
 	closedir(d);
 	return rc;
+}
+
+/*
+ * Of two files of one base name the second waits for a scan, which knows what
+ * to do with either kind: a second name of the file, or another file.
+ */
+static void
+drop_second(struct adoption *a, struct arrival *f)
+{
+	free(f->file);
+	a->is_stable[0] = a->is_stable[1] = false;
+	if (a->box != NULL)
+		a->box->renames++;
+}
+
+/* Each file once, and each UID; how many lose theirs to another. */
+static size_t
+settle(struct adoption *a)
+{
+	struct arrivals *l = &a->files;
+	size_t clashes = 0, n = 0, i;
+	uint32_t last = 0;
+
+	arrivals_sort(l);
+	for (i = 0; i < l->n; i++) {
+		if (n > 0 && arrival_is_same_name(&l->v[n - 1], &l->v[i])) {
+			drop_second(a, &l->v[i]);
+			continue;
+		}
+		l->v[n] = l->v[i];
+		if (l->v[n].uid != 0 && l->v[n].uid == last) {
+			l->v[n].uid = 0;
+			clashes++;
+		} else
+			last = l->v[n].uid;
+		n++;
+	}
+	l->n = n;
+	if (clashes > 0)
+		arrivals_sort(l);
+	return clashes;
 }
 
 static int
@@ -227,8 +316,8 @@ define_keywords(struct adoption *a, struct journal *j, struct err *e)
 	struct err why = { 0 };
 	size_t i;
 
-	keywords_read(m->dirfd, &m->v, &m->ops);
-	if (append_and_apply(m, j, e) == -1)
+	if (keywords_read(m->dirfd, &m->v, &m->ops, e) == -1 ||
+	    append_and_apply(m, j, e) == -1)
 		return -1;
 	/* P is how others write it */
 	if ((a->letters & FN_P) != 0)
@@ -265,7 +354,7 @@ fill_mailbox(void *arg, struct journal *j, struct err *e)
 	struct adoption *a = arg;
 	struct mailbox *m = a->m;
 	struct counters *c = &m->v.c;
-	uint32_t last = 0, uid;
+	uint32_t uid;
 	size_t i;
 
 	if (define_keywords(a, j, e) == -1)
@@ -276,17 +365,12 @@ fill_mailbox(void *arg, struct journal *j, struct err *e)
 		uint64_t kw;
 		struct name n;
 
-		/* two files of one number: the second gets a new one */
-		uid = f->uid > last ? f->uid : 0;
-		if (uid == 0)
-			uid = last >= c->uidnext ? last + 1 : c->uidnext;
-		if (f->uid == 0 || f->uid <= last)
-			c->uidnext = uid;
-		if (uid == 0 || uid == UINT32_MAX)
-			return err_set(e, ERR_PERM, "no UIDs left");
-		last = uid;
+		/* those of the list come first, and are below UIDNEXT */
+		uid = f->uid != 0 ? f->uid : c->uidnext;
 		if (uid >= c->uidnext)
 			c->uidnext = uid + 1;
+		if (c->uidnext == UINT32_MAX)
+			return err_set(e, ERR_PERM, "no UIDs left");
 		if (a->files.n <= MEASURE_MAX)
 			arrival_measure(m, f);
 		name_parse(str_from(f->file), &n);
@@ -320,24 +404,24 @@ static int
 gather(struct adoption *a, struct err *e)
 {
 	struct mailbox *m = a->m;
-	uint32_t max = 0;
-	size_t i;
-
 	uidlist_read(m->dirfd, false, &a->list);
+	if (a->list.unread.text[0] != '\0') {
+		if (e != NULL)
+			*e = a->list.unread;
+		return -1;
+	}
+	a->is_used = xcalloc(a->list.n + 1, sizeof(*a->is_used));
 	/* where Dovecot came after Courier these are of days gone by */
 	if (a->list.kind == UIDLIST_COURIER || a->list.kind == UIDLIST_NONE)
 		courier_keywords_read(m->dirfd, &a->courier);
 	tell_list(a);
 	if (read_files(a, 0, e) == -1 || read_files(a, 1, e) == -1)
 		return -1;
-	arrivals_sort(&a->files);
+	tell_files(a, settle(a));
 	view_release(&m->v);
-	for (i = 0; i < a->list.n; i++)
-		if (a->list.v[i].uid > max)
-			max = a->list.v[i].uid;
-	m->v.c.uidnext = a->list.uidnext > max ? a->list.uidnext : max + 1;
-	if (m->v.c.uidnext == 0)
-		m->v.c.uidnext = UINT32_MAX;
+	m->v.c.uidnext = a->list.uidnext > a->list.uid_max ?
+			     a->list.uidnext :
+			     a->list.uid_max + 1;
 	ops_clear(&m->ops);
 	return 0;
 }
@@ -371,6 +455,7 @@ adopt(struct mailbox *m, uint32_t uidvalidity, const uint8_t id[16],
 	view_release(&m->v);
 	ops_clear(&m->ops);
 	uidlist_release(&a.list);
+	free(a.is_used);
 	courier_keywords_release(&a.courier);
 	arrivals_release(&a.files);
 	return rc;

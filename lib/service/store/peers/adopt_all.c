@@ -3,6 +3,7 @@
  */
 #include "service/store/layout_int.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +13,26 @@
 #include "system/fs/fs.h"
 
 void
-adopt_problem(
-    struct adopt_box *box, const char *kind, const char *file, const char *text)
+adopt_problem(struct adopt_box *box, const char *kind, const char *file,
+    const char *fmt, ...)
 {
 	struct adopt_problem *p;
+	va_list ap;
 
 	if (box == NULL || box->nproblems++ >= ADOPT_PROBLEMS)
 		return;
 	p = &box->problem[box->nproblems - 1];
 	p->kind = kind;
 	p->file = file == NULL ? NULL : xstrdup(file);
-	snprintf(p->text, sizeof(p->text), "%s", text);
+	va_start(ap, fmt);
+	vsnprintf(p->text, sizeof(p->text), fmt, ap);
+	va_end(ap);
 }
+
+struct in_account {
+	struct account *a;
+	struct adopt_box *box;
+};
 
 /* Directories that are mailboxes to who has LAYOUT=fs. */
 static void
@@ -47,6 +56,38 @@ check_layout(struct account *a, struct adopt_box *box)
 	closedir(d);
 }
 
+static int
+check_name(void *arg, const char *dir, struct err *e)
+{
+	struct in_account *in = arg;
+	char norm[STORE_MAX_NAME + 1];
+	const char *why;
+
+	(void)e;
+	if (!look_name(in->a, dir, norm, &why))
+		adopt_problem(in->box, "folder-name", dir, "%s", why);
+	return 0;
+}
+
+static void
+check_link(void *arg, const char *path)
+{
+	struct in_account *in = arg;
+
+	adopt_problem(in->box, "folder-name", path, "%s", LAYOUT_LINK);
+}
+
+/* What concerns the account is told with its INBOX. */
+static void
+check_folders(struct account *a, struct adopt_box *box)
+{
+	struct in_account in = { a, box };
+
+	check_layout(a, box);
+	layout_each(a, check_name, &in, NULL);
+	layout_each_link(a, check_link, &in);
+}
+
 void
 adopt_box_release(struct adopt_box *box)
 {
@@ -64,9 +105,10 @@ look(struct account *a, struct str name, struct adopt_box *box)
 	struct err e = { 0 };
 
 	a->adopting = box;
-	if (account_open_mailbox(a, name, true, &m, &e) != ACCOUNT_OK)
-		adopt_problem(box, "unreadable", NULL, e.text);
-	else {
+	if (account_open_mailbox(a, name, true, &m, &e) != ACCOUNT_OK) {
+		box->kind = "unreadable";
+		adopt_problem(box, "unreadable", NULL, "%s", e.text);
+	} else {
 		c = mailbox_counts(m);
 		box->uidvalidity = c->uidvalidity;
 		box->uidnext = c->uidnext;
@@ -107,7 +149,7 @@ store_adopt(int rootfd, const struct adopt_opts *opts,
 			    tree_is_subscribed(&a->tree, str_from(names[i])) };
 
 		if (folder_is_inbox(b.name))
-			check_layout(a, &b);
+			check_folders(a, &b);
 		look(a, b.name, &b);
 		box(arg, &b);
 		adopt_box_release(&b);

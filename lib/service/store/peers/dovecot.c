@@ -49,10 +49,10 @@ hex16(struct str s, uint8_t out[16])
 static bool
 u32_of(struct str s, uint32_t *out)
 {
-	uint64_t v;
+	uint64_t v = 0;
 	bool ok = str_uint(s, UINT32_MAX, &v);
 
-	*out = (uint32_t)v;
+	*out = ok ? (uint32_t)v : 0;
 	return ok && v != 0;
 }
 
@@ -78,6 +78,7 @@ static bool
 parse_header(struct str line, struct uidlist *l, bool *is_v3)
 {
 	struct str word;
+	bool ok = true;
 	int n = 0;
 
 	str_cut(&line, ' ', &word);
@@ -88,23 +89,21 @@ parse_header(struct str line, struct uidlist *l, bool *is_v3)
 		str_cut(&line, ' ', &word);
 		if (word.n == 0)
 			continue;
-		if (!*is_v3) {
-			if (n++ == 0)
-				u32_of(word, &l->uidvalidity);
-			else
-				u32_of(word, &l->uidnext);
-		} else if (word.p[0] == 'V')
-			u32_of(str_sub(word, 1, word.n), &l->uidvalidity);
+		if (!*is_v3)
+			ok &= u32_of(
+			    word, n++ == 0 ? &l->uidvalidity : &l->uidnext);
+		else if (word.p[0] == 'V')
+			ok &= u32_of(str_sub(word, 1, word.n), &l->uidvalidity);
 		else if (word.p[0] == 'N')
-			u32_of(str_sub(word, 1, word.n), &l->uidnext);
+			ok &= u32_of(str_sub(word, 1, word.n), &l->uidnext);
 		else if (word.p[0] == 'G')
 			l->has_id =
 			    hex16(str_sub(word, 1, word.n), l->mailboxid);
 	}
-	return l->uidvalidity != 0;
+	return ok && l->uidvalidity != 0 && l->uidnext < UIDLIST_UID_MAX;
 }
 
-static void
+static bool
 parse_line(struct str line, bool is_v3, struct uidlist *l)
 {
 	struct uid_line u = { 0 };
@@ -112,8 +111,11 @@ parse_line(struct str line, bool is_v3, struct uidlist *l)
 	struct name n;
 
 	str_cut(&line, ' ', &word);
-	if (!u32_of(word, &u.uid))
-		return;
+	if (!u32_of(word, &u.uid) || u.uid >= UIDLIST_UID_MAX)
+		return false;
+	/* given out, whatever it meant */
+	if (u.uid > l->uid_max)
+		l->uid_max = u.uid;
 	while (is_v3 && line.n > 0 && line.p[0] != ':') {
 		str_cut(&line, ' ', &word);
 		if (word.n == 0)
@@ -127,13 +129,14 @@ parse_line(struct str line, bool is_v3, struct uidlist *l)
 	if (is_v3)
 		line = str_sub(line, 1, line.n);
 	if (!name_parse(line, &n))
-		return;
+		return false;
 	u.uhash = name_hash(n.unique);
 	if (l->n == l->cap) {
 		l->cap = l->cap == 0 ? 256 : l->cap * 2;
 		l->v = xreallocarray(l->v, l->cap, sizeof(*l->v));
 	}
 	l->v[l->n++] = u;
+	return true;
 }
 
 static int
@@ -147,6 +150,17 @@ line_cmp(const void *va, const void *vb)
 	return a->uid > b->uid ? -1 : a->uid < b->uid;
 }
 
+/* No name ends in a CR: who has them put them there by an editor. */
+static bool
+cut_line(struct str *text, struct str *line)
+{
+	bool is_whole = str_cut(text, '\n', line);
+
+	if (line->n > 0 && line->p[line->n - 1] == '\r')
+		line->n--;
+	return is_whole;
+}
+
 bool
 uidlist_parse(struct str text, bool header_only, struct uidlist *l)
 {
@@ -154,13 +168,17 @@ uidlist_parse(struct str text, bool header_only, struct uidlist *l)
 	bool is_v3;
 
 	*l = (struct uidlist){ 0 };
-	str_cut(&text, '\n', &line);
-	if (!parse_header(line, l, &is_v3))
+	cut_line(&text, &line);
+	if (!parse_header(line, l, &is_v3)) {
+		*l = (struct uidlist){ 0 };
 		return false;
+	}
 	l->kind = is_v3 ? UIDLIST_DOVECOT3 : UIDLIST_DOVECOT1;
 	while (!header_only && text.n > 0) {
-		str_cut(&text, '\n', &line);
-		parse_line(line, is_v3, l);
+		bool is_whole = cut_line(&text, &line);
+
+		if (!parse_line(line, is_v3, l) || !is_whole)
+			l->nbad++;
 	}
 	if (l->n > 1)
 		qsort(l->v, l->n, sizeof(*l->v), line_cmp);
@@ -183,6 +201,21 @@ uidlist_find(const struct uidlist *l, uint64_t uhash)
 	return lo < l->n && l->v[lo].uhash == uhash ? &l->v[lo] : NULL;
 }
 
+/* What cannot be read is not taken for missing: that would cost all it says. */
+static int
+read_theirs(int dirfd, const char *name, struct buf *b, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (fs_read_file(dirfd, name, b, &why) == 0)
+		return 0;
+	if (why.sys == ENOENT)
+		return -1;
+	return err_set(e, ERR_TEMP,
+	    "%s; what it says would be lost: make it readable, or remove it",
+	    why.text);
+}
+
 /* Of two servers' lists the one written last is the one in use. */
 bool
 uidlist_read(int dirfd, bool header_only, struct uidlist *l)
@@ -200,11 +233,13 @@ uidlist_read(int dirfd, bool header_only, struct uidlist *l)
 	if (st[1].st_mtim.tv_sec > st[0].st_mtim.tv_sec)
 		first = 1;
 	*l = (struct uidlist){ 0 };
-	for (i = 0; i < 2 && !ok; i++) {
+	for (i = 0; i < 2 && !ok && l->unread.text[0] == '\0'; i++) {
 		buf_init(&b, UIDLIST_MAX);
-		if (fs_read_file(dirfd, names[i ^ first], &b, NULL) == 0) {
+		if (read_theirs(dirfd, names[i ^ first], &b, &l->unread) == 0) {
 			was_there = true;
-			ok = uidlist_parse(buf_str(&b), header_only, l);
+			/* one that is cut may lack digits */
+			ok = str_find(buf_str(&b), '\n') < b.n &&
+			     uidlist_parse(buf_str(&b), header_only, l);
 		}
 		if (ok && (i ^ first) == 1)
 			l->kind = UIDLIST_COURIER;
@@ -227,8 +262,8 @@ keywords_parse(struct str text, struct str names[FN_LETTERS])
 		str_cut(&text, '\n', &line);
 		str_cut(&line, ' ', &word);
 		line = str_trim(line);
-		if (!str_uint(word, FN_LETTERS - 1, &i) || line.n == 0 ||
-		    line.n > STORE_MAX_KEYWORD_LEN)
+		if (!str_uint(word, FN_LETTERS - 1, &i) ||
+		    !keyword_is_valid(line))
 			continue;
 		names[i] = line;
 		if (i >= n)
@@ -237,28 +272,48 @@ keywords_parse(struct str text, struct str names[FN_LETTERS])
 	return n;
 }
 
-void
-keywords_read(int dirfd, const struct view *v, struct ops *o)
+/* Is the i-th name another one's already? IMAP knows no case. */
+static bool
+is_taken(const struct view *v, const struct str *names, unsigned i)
+{
+	unsigned j;
+
+	for (j = 0; j < i; j++)
+		if (str_eq_nocase(
+			j < v->nkeywords ? v->keywords[j] : names[j], names[i]))
+			return true;
+	return false;
+}
+
+int
+keywords_read(int dirfd, const struct view *v, struct ops *o, struct err *e)
 {
 	struct str names[FN_LETTERS] = { { NULL, 0 } };
 	struct op_name k = { .extra = STR("") };
+	struct err why = { 0 };
 	struct buf b;
-	unsigned n, i;
+	unsigned n = 0, i;
 
 	buf_init(&b, KEYWORDS_MAX);
-	n = fs_read_file(dirfd, KEYWORDS, &b, NULL) == 0 ?
-		keywords_parse(buf_str(&b), names) :
-		0;
+	if (read_theirs(dirfd, KEYWORDS, &b, &why) == 0)
+		n = keywords_parse(buf_str(&b), names);
 	/* letters keep their numbers: a gap is filled by a name */
 	for (i = v->nkeywords; i < n; i++) {
 		char unused[] = "$Unused-a";
 
 		unused[8] = (char)('a' + i);
 		k.number = i;
-		k.name = names[i].n > 0 ? names[i] : str_from(unused);
+		k.name = names[i].n > 0 && !is_taken(v, names, i) ?
+			     names[i] :
+			     str_from(unused);
 		op_name_pack(o, OP_KWDEF, &k);
 	}
 	buf_release(&b);
+	if (why.text[0] == '\0')
+		return 0;
+	if (e != NULL)
+		*e = why;
+	return -1;
 }
 
 /* Dovecot reads the list again when its mtime is another second. */

@@ -43,7 +43,7 @@ write_keywords(struct mailbox *m, struct err *e)
 
 	if (mailbox_lock(m, e) == -1)
 		return -1;
-	keywords_read(m->dirfd, &m->v, &m->ops);
+	keywords_read(m->dirfd, &m->v, &m->ops, NULL);
 	rc = mailbox_append(m, TXN_FOREIGN, true, false, e);
 	if (rc == 0 && m->v.nkeywords > 0)
 		keywords_write(m);

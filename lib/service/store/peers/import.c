@@ -24,8 +24,7 @@
 #include "system/fs/fs.h"
 
 #define LIST_MAX ((size_t)2 << 30)
-#define UID_MAX	 0xfff00000u /* leaves room above what a list may claim */
-#define BURN_MIN 100	     /* so many are believed of any mailbox */
+#define BURN_MIN 100 /* so many are believed of any mailbox */
 
 /* From `off` to its end as it is now. */
 static bool
@@ -92,7 +91,6 @@ import_begin(struct mailbox *m, struct import *im)
 {
 	struct stat st;
 	bool is_known;
-	size_t i;
 
 	*im = (struct import){ .next = 1 };
 	if (!m->account->exports || !is_foreign(m, &st))
@@ -109,12 +107,8 @@ import_begin(struct mailbox *m, struct import *im)
 	im->is_new = true;
 	im->is_others = is_known;
 	im->note.lines += (uint32_t)im->list.n;
-	if (im->list.uidnext < UID_MAX)
-		im->next = im->list.uidnext;
-	for (i = 0; i < im->list.n; i++)
-		if (im->list.v[i].uid >= im->next &&
-		    im->list.v[i].uid < UID_MAX)
-			im->next = im->list.v[i].uid + 1;
+	im->next = im->list.uidnext > im->list.uid_max ? im->list.uidnext :
+							 im->list.uid_max + 1;
 }
 
 void
@@ -141,7 +135,7 @@ import_assign(struct mailbox *m, struct import *im, struct arrivals *new)
 		if (!name_parse(str_from(f->file), &n) ||
 		    (u = uidlist_find(&im->list, name_hash(n.unique))) == NULL)
 			continue;
-		if (u->uid < m->v.c.uidnext || u->uid >= UID_MAX) {
+		if (u->uid < m->v.c.uidnext) {
 			im->must_rewrite = true;
 			continue;
 		}
@@ -149,10 +143,7 @@ import_assign(struct mailbox *m, struct import *im, struct arrivals *new)
 		f->uid = u->uid;
 		f->has_guid = u->has_guid;
 		memcpy(f->emailid, u->guid, 16);
-		if (u->vsize != 0) {
-			f->size = u->vsize;
-			f->is_unsure = false;
-		}
+		arrival_sized(f, u->vsize);
 	}
 }
 
@@ -312,7 +303,7 @@ import_pack(struct mailbox *m, struct import *im, uint32_t next)
 	size_t i;
 	uint32_t row;
 
-	for (i = 0; i < im->nburnt && next < UID_MAX; i++) {
+	for (i = 0; i < im->nburnt && next < UIDLIST_UID_MAX; i++) {
 		row = view_row(&m->v, im->burnt[i]);
 		next = import_uid(im, 0, next);
 		if (row < m->v.n && (m->v.st[row] & ST_GHOST) == 0 &&

@@ -41,13 +41,35 @@ adopt_folder(struct account *a, struct str name, const char *dir)
 	free(node.name);
 }
 
+bool
+look_name(const struct account *a, const char *dir,
+    char norm[STORE_MAX_NAME + 1], const char **why)
+{
+	char back[NAME_LEN + 1];
+	struct buf name;
+	const char *bad;
+	bool ok;
+
+	buf_init(&name, 4 * STORE_MAX_NAME);
+	*why = "a folder whose name is none: rename it, its mail is not shown";
+	ok = layout_name(&a->layout, str_from(dir), &name) &&
+	     account_normalize(buf_str(&name), norm, &bad) &&
+	     !folder_is_inbox(str_from(norm));
+	buf_release(&name);
+	if (!ok)
+		return false;
+	/* only what we would write again: a name must lead back */
+	*why = "another folder has its name, or it is written in a way that "
+	       "does not lead back: rename it, its mail is not shown";
+	return account_dir(a, str_from(norm), back) && strcmp(back, dir) == 0;
+}
+
 struct look {
 	struct account *a;
 	struct layout_census census;
 	size_t nfound;
 };
 
-/* Only what we would write again: a name must lead back. */
 static int
 look_at(void *arg, const char *dir, struct err *e)
 {
@@ -55,22 +77,15 @@ look_at(void *arg, const char *dir, struct err *e)
 	struct account *a = l->a;
 	char norm[STORE_MAX_NAME + 1];
 	const char *why;
-	struct buf name;
-	int rc = 0;
 
-	buf_init(&name, 4 * STORE_MAX_NAME);
-	if (layout_name(&a->layout, str_from(dir), &name) &&
-	    account_normalize(buf_str(&name), norm, &why) &&
-	    !folder_is_inbox(str_from(norm))) {
-		l->nfound++;
-		layout_count(&l->census, dir);
-		if (tree_find(&a->tree, str_from(norm)) == NULL) {
-			adopt_folder(a, str_from(norm), dir);
-			rc = account_append(a, false, e);
-		}
-	}
-	buf_release(&name);
-	return rc;
+	if (!look_name(a, dir, norm, &why))
+		return 0;
+	l->nfound++;
+	layout_count(&l->census, dir);
+	if (tree_find(&a->tree, str_from(norm)) != NULL)
+		return 0;
+	adopt_folder(a, str_from(norm), dir);
+	return account_append(a, false, e);
 }
 
 static int
