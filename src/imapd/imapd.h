@@ -15,7 +15,6 @@
 #include "format/imap/reader.h"
 #include "service/front/slow.h"
 #include "system/io/cid.h"
-#include "system/io/link.h"
 
 /* Over this much waiting for one side, reading from the other pauses. */
 #define RELAY_HIGH (64 * 1024)
@@ -60,7 +59,7 @@ struct client {
 
 struct imapd {
 	struct front base;
-	struct link auth;
+	struct front_link auth;
 };
 
 /* login.c: commands before login */

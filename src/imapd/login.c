@@ -58,7 +58,7 @@ login_greet(struct client *cl)
 static void
 send_auth(struct client *cl, struct buf *out)
 {
-	if (!link_send(&cl->front->auth, out))
+	if (!link_send(&cl->front->auth.link, out))
 		login_result(cl, &(struct msg_auth_result){ AUTH_TEMP });
 }
 
@@ -368,7 +368,7 @@ sasl_line(struct client *cl, struct str line)
 	conn_pause(cl->conn, true);
 	if (str_eq(line, STR("*")) || !b64_decode(&b, line)) {
 		msg_pack_plain(&out, MSG_AUTH_CANCEL, cl->id);
-		(void)link_send(&cl->front->auth, &out);
+		(void)link_send(&cl->front->auth.link, &out);
 		cl->state = CLIENT_GREETED;
 		conn_pause(cl->conn, false);
 		client_say(cl, "%s BAD authentication %s", cl->tag,
@@ -376,7 +376,7 @@ sasl_line(struct client *cl, struct str line)
 					     "answer is not base64");
 	} else {
 		msg_pack_blob(&out, MSG_AUTH_STEP, cl->id, buf_str(&b));
-		if (!link_send(&cl->front->auth, &out))
+		if (!link_send(&cl->front->auth.link, &out))
 			login_result(
 			    cl, &(struct msg_auth_result){ AUTH_TEMP });
 	}

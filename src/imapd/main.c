@@ -8,24 +8,21 @@
 
 /* Those who wait for an authd that is gone get their answer now. */
 static void
-auth_gone(void *user, int fd)
+auth_lost(struct front *f)
 {
-	struct imapd *f = user;
 	const struct msg_auth_result temp = { .verdict = AUTH_TEMP };
 	struct client *cl;
 	uint32_t at = 0;
 
-	daemon_peer_lost(&f->base.d, fd);
-	while ((cl = idtable_each(&f->base.clients, &at)) != NULL)
+	while ((cl = idtable_each(&f->clients, &at)) != NULL)
 		if (cl->state == CLIENT_AUTH)
 			login_result(cl, &temp);
 }
 
 static void
-auth_said(void *user, struct ipc_msg *m)
+auth_message(struct front *f, struct ipc_msg *m)
 {
-	struct imapd *f = user;
-	struct client *cl = idtable_get(&f->base.clients, m->id);
+	struct client *cl = idtable_get(&f->clients, m->id);
 	struct msg_auth_result r;
 	struct str data;
 
@@ -39,12 +36,6 @@ auth_said(void *user, struct ipc_msg *m)
 	else
 		LOG_ERROR("auth.message", F_INT("type", m->type));
 	log_set_sid(STR(""));
-}
-
-static void
-watch_auth(struct imapd *f)
-{
-	link_use(&f->auth, daemon_peer_fd(&f->base.d, PROG_AUTHD, 0));
 }
 
 static void
@@ -76,12 +67,6 @@ session_message(struct imapd *f, struct ipc_msg *m)
 }
 
 static void
-peers(struct front *base)
-{
-	watch_auth((struct imapd *)base);
-}
-
-static void
 message(struct front *base, struct ipc_msg *m)
 {
 	if (m->type == MSG_SESSION)
@@ -110,7 +95,6 @@ static const struct front_ops ops = {
 	.crowded = "* BYE [LIMIT] too many connections from your network, try "
 		   "later\r\n",
 	.start = client_start,
-	.peers = peers,
 	.message = message,
 	.stop = stop,
 };
@@ -125,8 +109,8 @@ main(void)
 		return 71;
 	if ((status = front_init(&f->base, &ops)) != 0)
 		return status;
-	link_init(
-	    &f->auth, f->base.loop, "quire-authd", auth_said, auth_gone, f);
+	front_link_init(
+	    &f->auth, &f->base, PROG_AUTHD, auth_message, auth_lost);
 	front_run(&f->base, NULL, 0);
 	return 0;
 }

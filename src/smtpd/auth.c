@@ -56,7 +56,7 @@ auth_step(struct client *cl)
 	cl->wait = WAIT_AUTH;
 	if (out.full)
 		fail(cl, SMTP_AUTH_SYNTAX);
-	else if (!link_send(&cl->front->auth, &out))
+	else if (!link_send(&cl->front->auth.link, &out))
 		fail(cl, SMTP_AUTH_TEMP);
 	if (out.p != NULL)
 		sodium_memzero(out.p, out.n);
@@ -70,7 +70,7 @@ auth_cancel(struct client *cl)
 
 	buf_init(&out, 64);
 	msg_pack_plain(&out, MSG_AUTH_CANCEL, cl->id);
-	(void)link_send(&cl->front->auth, &out);
+	(void)link_send(&cl->front->auth.link, &out);
 	buf_release(&out);
 }
 
@@ -96,9 +96,9 @@ result(struct client *cl, const struct msg_auth_result *r)
 }
 
 void
-auth_message(struct smtpd *f, struct ipc_msg *m)
+auth_message(struct front *f, struct ipc_msg *m)
 {
-	struct client *cl = idtable_get(&f->base.clients, m->id);
+	struct client *cl = idtable_get(&f->clients, m->id);
 	struct msg_auth_result r;
 	struct str data;
 
@@ -120,12 +120,12 @@ auth_message(struct smtpd *f, struct ipc_msg *m)
 }
 
 void
-auth_lost(struct smtpd *f)
+auth_lost(struct front *f)
 {
 	struct client *cl;
 	uint32_t at = 0;
 
-	while ((cl = idtable_each(&f->base.clients, &at)) != NULL)
+	while ((cl = idtable_each(&f->clients, &at)) != NULL)
 		if (cl->wait == WAIT_AUTH) {
 			fail(cl, SMTP_AUTH_TEMP);
 			client_run(cl);

@@ -202,9 +202,9 @@ ask(struct client *cl, uint16_t type)
 	cl->check.id = idtable_put(&f->checks, cl);
 	buf_init(&b, IPC_MAX);
 	pack(cl, type, &b);
-	is_sent =
-	    cl->check.id != 0 && !b.full &&
-	    link_send_fd(&f->check, &b, type == MSG_CHECK ? cl->spool.fd : -1);
+	is_sent = cl->check.id != 0 && !b.full &&
+		  link_send_fd(&f->check.link, &b,
+		      type == MSG_CHECK ? cl->spool.fd : -1);
 	buf_release(&b);
 	if (!is_sent) {
 		answer(cl, &no_answer);
@@ -297,8 +297,9 @@ check_allows_rcpt(struct client *cl)
 }
 
 void
-check_answered(struct smtpd *f, struct ipc_msg *m)
+check_answered(struct front *base, struct ipc_msg *m)
 {
+	struct smtpd *f = (struct smtpd *)base;
 	struct client *cl = idtable_get(&f->checks, m->id);
 	struct msg_checked a;
 
@@ -313,8 +314,9 @@ check_answered(struct smtpd *f, struct ipc_msg *m)
 }
 
 void
-check_lost(struct smtpd *f)
+check_lost(struct front *base)
 {
+	struct smtpd *f = (struct smtpd *)base;
 	struct client *cl;
 	uint32_t at = 0;
 

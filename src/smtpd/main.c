@@ -2,50 +2,6 @@
 
 #include "profile.h"
 #include "smtpd.h"
-#include "system/log/log.h"
-
-static void
-auth_said(void *user, struct ipc_msg *m)
-{
-	auth_message(user, m);
-}
-
-static void
-auth_gone(void *user, int fd)
-{
-	struct smtpd *f = user;
-
-	daemon_peer_lost(&f->base.d, fd);
-	auth_lost(f);
-}
-
-static void
-check_said(void *user, struct ipc_msg *m)
-{
-	check_answered(user, m);
-}
-
-static void
-check_gone(void *user, int fd)
-{
-	struct smtpd *f = user;
-
-	daemon_peer_lost(&f->base.d, fd);
-	check_lost(f);
-}
-
-static void
-watch_peers(struct smtpd *f)
-{
-	link_use(&f->auth, daemon_peer_fd(&f->base.d, PROG_AUTHD, 0));
-	link_use(&f->check, daemon_peer_fd(&f->base.d, PROG_CHECK, 0));
-}
-
-static void
-peers(struct front *base)
-{
-	watch_peers((struct smtpd *)base);
-}
 
 static void
 message(struct front *base, struct ipc_msg *m)
@@ -79,7 +35,6 @@ static const struct front_ops ops = {
 		   "again later\r\n",
 	.start = client_start,
 	.is_trusted = xclient_is_front,
-	.peers = peers,
 	.message = message,
 	.stop = stop,
 };
@@ -95,10 +50,10 @@ main(void)
 		return 71;
 	if ((status = front_init(&f->base, &ops)) != 0)
 		return status;
-	link_init(
-	    &f->auth, f->base.loop, "quire-authd", auth_said, auth_gone, f);
-	link_init(
-	    &f->check, f->base.loop, "quire-check", check_said, check_gone, f);
+	front_link_init(
+	    &f->auth, &f->base, PROG_AUTHD, auth_message, auth_lost);
+	front_link_init(
+	    &f->check, &f->base, PROG_CHECK, check_answered, check_lost);
 	spool.fd = f->base.d.spool_dir;
 	spool_sweep(f);
 	front_run(&f->base, &spool, 1);

@@ -13,7 +13,6 @@
 #include "session.h"
 #include "service/front/slow.h"
 #include "system/io/cid.h"
-#include "system/io/link.h"
 
 #define SPOOL_MEMORY	   (1 << 20)  /* a message beyond it goes to disk */
 #define SPOOL_MEMORY_TOTAL (64 << 20) /* of all messages being received */
@@ -132,7 +131,7 @@ struct smtpd {
 	struct idtable jobs, mdas, checks;
 	struct mda *mda_list;
 	uint64_t spooled;
-	struct link auth, check;
+	struct front_link auth, check;
 	char recv_buf[IPC_MAX];
 };
 
@@ -163,8 +162,8 @@ void first_forget(struct client *);
 /* auth.c */
 void auth_step(struct client *);
 void auth_cancel(struct client *);
-void auth_message(struct smtpd *, struct ipc_msg *);
-void auth_lost(struct smtpd *);
+void auth_message(struct front *, struct ipc_msg *);
+void auth_lost(struct front *);
 
 /* check.c: what strangers bring, see quire-check */
 bool check_is_on(const struct client *);
@@ -176,8 +175,8 @@ void check_sender(struct client *);
 /* false: refused, or it will call client_rcpt() again */
 bool check_allows_rcpt(struct client *);
 void check_message(struct client *); /* then deliver_start() */
-void check_answered(struct smtpd *, struct ipc_msg *);
-void check_lost(struct smtpd *);
+void check_answered(struct front *, struct ipc_msg *);
+void check_lost(struct front *);
 
 /* spool.c: the message while it is received */
 int spool_open(struct smtpd *, struct spool *, struct err *);

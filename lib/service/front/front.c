@@ -68,6 +68,50 @@ front_left(struct front *f)
 		ev_break(f->loop, EVBREAK_ALL);
 }
 
+/* ---- channels to other programs ---- */
+
+static void
+link_said(void *user, struct ipc_msg *m)
+{
+	struct front_link *l = user;
+
+	l->said(l->front, m);
+}
+
+static void
+link_lost(void *user, int fd)
+{
+	struct front_link *l = user;
+
+	daemon_peer_lost(&l->front->d, fd);
+	l->lost(l->front);
+}
+
+void
+front_link_init(struct front_link *l, struct front *f, enum prog prog,
+    void (*said)(struct front *, struct ipc_msg *),
+    void (*lost)(struct front *))
+{
+	link_init(&l->link, f->loop, prog_names[prog], link_said, link_lost, l);
+	l->front = f;
+	l->prog = prog;
+	l->said = said;
+	l->lost = lost;
+	l->next = f->links;
+	f->links = l;
+}
+
+static void
+use_peers(struct front *f)
+{
+	struct front_link *l;
+
+	for (l = f->links; l != NULL; l = l->next)
+		link_use(&l->link, daemon_peer_fd(&f->d, l->prog, 0));
+}
+
+/* ---- serving ---- */
+
 static void
 ctl_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
@@ -81,7 +125,7 @@ ctl_cb(struct ev_loop *loop, ev_io *w, int revents)
 		configure(f);
 		break;
 	case DAEMON_PEER:
-		f->ops->peers(f);
+		use_peers(f);
 		break;
 	case DAEMON_STOP:
 	case DAEMON_LOST:
@@ -128,7 +172,7 @@ front_run(struct front *f, const struct confine_dir *dirs, size_t n)
 	ev_io_init(&f->ctl, ctl_cb, f->d.ctl, EV_READ);
 	f->ctl.data = f;
 	ev_io_start(f->loop, &f->ctl);
-	f->ops->peers(f);
+	use_peers(f);
 	for (i = 0; i < f->d.nlisteners; i++) {
 		ev_io_init(
 		    &f->listeners[i], accept_cb, f->d.listeners[i].fd, EV_READ);

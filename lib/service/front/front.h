@@ -19,7 +19,9 @@
 #include "system/daemon/daemon.h"
 #include "system/io/accept.h"
 #include "system/io/conn.h"
+#include "system/io/link.h"
 #include "system/io/tls.h"
+#include "system/ipc/msg.h"
 
 struct front;
 
@@ -45,9 +47,19 @@ struct front_ops {
 	/* Is that peer one whose own address does not count? NULL: nobody's */
 	bool (*is_trusted)(const struct front *, const struct daemon_listener *,
 	    const char *remote);
-	void (*peers)(struct front *);			   /* d.peers changed */
 	void (*message)(struct front *, struct ipc_msg *); /* quired's */
 	void (*stop)(struct front *);			   /* tell clients */
+};
+
+/* A channel to another of our programs. When that dies, what it was asked is
+ * lost and a new channel comes when it was started again. */
+struct front_link {
+	struct link link;
+	struct front *front;
+	enum prog prog;
+	void (*said)(struct front *, struct ipc_msg *);
+	void (*lost)(struct front *);
+	struct front_link *next;
 };
 
 struct front {
@@ -61,12 +73,17 @@ struct front {
 	struct conn_timeouts timeouts;
 	bool stopping;
 	const struct front_ops *ops;
+	struct front_link *links;
 	ev_io ctl, listeners[DAEMON_MAX_LISTENERS];
 	ev_timer stop_timer;
 };
 
 /* Up to the configuration; 0 or the exit status. */
 int front_init(struct front *, const struct front_ops *);
+/* Before front_run(). */
+void front_link_init(struct front_link *, struct front *, enum prog,
+    void (*said)(struct front *, struct ipc_msg *),
+    void (*lost)(struct front *));
 /* Confine with these directories, then serve until quired says stop. */
 void front_run(struct front *, const struct confine_dir *, size_t n);
 /* A client is gone: was it the last one we waited for? */
