@@ -50,7 +50,8 @@ client_free(struct client *cl)
 	if (cl->is_counted)
 		door_leave(&f->base.door, &cl->addr);
 	ev_timer_stop(f->base.loop, &cl->login);
-	login_release(cl);
+	auth_release(cl);
+	slow_release(&cl->slow);
 	if (cl->conn != NULL)
 		conn_abort(cl->conn);
 	if (cl->session != NULL)
@@ -147,7 +148,8 @@ client_start(struct front *base, const struct front_peer *p)
 	LOG_INFO("connect", F_CSTR("remote", p->remote),
 	    F_CSTR("service", service_names[p->listener->service]),
 	    F_INT("cid", cl->number));
-	login_init(cl);
+	auth_init(cl);
+	slow_init(&cl->slow, &f->base, login_go_on, cl);
 	ev_init(&cl->login, login_cb);
 	cl->login.repeat = (double)f->base.config->limits.imap_login_ms / 1e3;
 	cl->login.data = cl;

@@ -66,10 +66,18 @@ struct imapd {
 void login_greet(struct client *);
 void login_input(struct client *); /* parse what is there */
 void login_read(struct client *);  /* the same, in time */
-void login_challenge(struct client *, struct str data);
-void login_init(struct client *);
-void login_release(struct client *);
-void login_result(struct client *, const struct msg_auth_result *);
+void login_pump(struct client *);  /* commands that were read already */
+void login_go_on(void *);	   /* the client was slowed down until now */
+
+/* auth.c: names and passwords, by way of authd */
+void auth_init(struct client *);
+void auth_release(struct client *);
+/* mechanism and initial response are set. The state is CLIENT_AUTH then, or
+ * the client has its answer and may be gone. */
+void auth_start(struct client *, struct msg_auth_start *);
+void auth_line(struct client *, struct str line); /* base64, to a challenge */
+void auth_message(struct front *, struct ipc_msg *);
+void auth_lost(struct front *);
 
 /* client.c: a connection's life */
 void client_start(struct front *, const struct front_peer *);

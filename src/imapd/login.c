@@ -1,18 +1,14 @@
+/*
+ * login - what may be said before login (RFC 9051, 6.1, 6.2). Names and
+ * passwords go to authd (auth.c).
+ */
 #include <string.h>
 
 #include <sodium.h>
 
 #include "base/b64.h"
 #include "imapd.h"
-#include "system/io/tls.h"
 #include "system/log/log.h"
-
-/*
- * What may be said before login (RFC 9051, 6.1, 6.2). Verdicts about a
- * password are authd's; this only carries the exchange.
- */
-
-#define MAX_FAILURES 10 /* then BYE */
 
 static bool
 is_tls(const struct client *cl)
@@ -56,130 +52,6 @@ login_greet(struct client *cl)
 }
 
 static void
-send_auth(struct client *cl, struct buf *out)
-{
-	if (!link_send(&cl->front->auth.link, out))
-		login_result(cl, &(struct msg_auth_result){ AUTH_TEMP });
-}
-
-/* A password was in it. */
-static void
-drop_held(struct client *cl)
-{
-	ev_timer_stop(cl->front->base.loop, &cl->wait);
-	if (cl->held.p != NULL)
-		sodium_memzero(cl->held.p, cl->held.n);
-	buf_clear(&cl->held);
-}
-
-static void
-wait_cb(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct client *cl = w->data;
-	struct buf out;
-
-	buf_init(&out, IPC_MAX);
-	buf_put(&out, buf_str(&cl->held));
-	drop_held(cl);
-	log_set_sid(str_from(cl->cid));
-	send_auth(cl, &out);
-	log_set_sid(STR(""));
-	sodium_memzero(out.p, out.n);
-	buf_release(&out);
-}
-
-static void slow_is_over(void *);
-
-void
-login_init(struct client *cl)
-{
-	buf_init(&cl->held, IPC_MAX);
-	ev_init(&cl->wait, wait_cb);
-	cl->wait.data = cl;
-	slow_init(&cl->slow, &cl->front->base, slow_is_over, cl);
-}
-
-void
-login_release(struct client *cl)
-{
-	drop_held(cl);
-	buf_release(&cl->held);
-	slow_release(&cl->slow);
-}
-
-/* Features 1.5.2 */
-static bool
-is_guessing(const struct client *cl)
-{
-	const struct config_limits *l = &cl->front->base.config->limits;
-
-	return l->slow_after > 0 && cl->failures >= l->slow_after &&
-	       !cl->listener->no_limits && slow_can(&cl->slow);
-}
-
-/* Each attempt longer than the one before: features 1.5.3 */
-static double
-wait_s(const struct client *cl)
-{
-	const struct config_limits *l = &cl->front->base.config->limits;
-
-	if (cl->listener->no_limits || l->slow_after == 0 ||
-	    cl->failures <= l->slow_after)
-		return 0.;
-	return (double)((cl->failures - l->slow_after) * l->login_wait_ms) /
-	       1e3;
-}
-
-/* Who guesses waits; nobody else does. */
-static void
-send_or_hold(struct client *cl, struct buf *out)
-{
-	double wait = wait_s(cl);
-
-	if (wait <= 0.) {
-		send_auth(cl, out);
-		return;
-	}
-	buf_put(&cl->held, buf_str(out));
-	ev_timer_set(&cl->wait, wait, 0.);
-	ev_timer_start(cl->front->base.loop, &cl->wait);
-}
-
-static void
-start_auth(struct client *cl, struct msg_auth_start *m)
-{
-	struct buf out, exporter, end_point;
-	SSL *ssl = conn_ssl(cl->conn);
-
-	buf_init(&out, IPC_MAX);
-	buf_init(&exporter, 64);
-	buf_init(&end_point, 128);
-	m->is_tls = is_tls(cl);
-	m->plus_advertised = m->is_tls;
-	m->no_limits = cl->listener->no_limits;
-	m->remote = str_from(cl->remote);
-	m->service = STR("imap");
-	if (ssl != NULL) {
-		(void)tls_exporter(ssl, &exporter);
-		(void)tls_server_end_point(ssl, &end_point);
-	}
-	m->exporter = buf_str(&exporter);
-	m->end_point = buf_str(&end_point);
-	msg_pack_auth_start(&out, cl->id, m);
-	cl->state = CLIENT_AUTH;
-	conn_pause(cl->conn, true);
-	if (out.full)
-		login_result(cl, &(struct msg_auth_result){ AUTH_SYNTAX });
-	else
-		send_or_hold(cl, &out);
-	if (out.p != NULL)
-		sodium_memzero(out.p, out.n);
-	buf_release(&out);
-	buf_release(&exporter);
-	buf_release(&end_point);
-}
-
-static void
 run_login(struct client *cl, const struct imap_command *cmd)
 {
 	struct msg_auth_start m = { .mechanism = STR("PLAIN"),
@@ -204,7 +76,7 @@ run_login(struct client *cl, const struct imap_command *cmd)
 		    "too long",
 		    cl->tag);
 	else
-		start_auth(cl, &m);
+		auth_start(cl, &m);
 	if (b.p != NULL)
 		sodium_memzero(b.p, b.n);
 	buf_release(&b);
@@ -232,7 +104,7 @@ run_authenticate(struct client *cl, const struct imap_command *cmd)
 		    cl, "%s BAD the initial response is not base64", cl->tag);
 	else {
 		m.initial = buf_str(&b);
-		start_auth(cl, &m);
+		auth_start(cl, &m);
 	}
 	buf_release(&b);
 }
@@ -354,41 +226,9 @@ command(struct client *cl, struct str text)
 	return alive;
 }
 
-/* The client's answer to a challenge. */
-static void
-sasl_line(struct client *cl, struct str line)
-{
-	struct buf b, out;
-
-	buf_init(&b, 16384);
-	buf_init(&out, IPC_MAX);
-	line = str_trim(line);
-	client_progress(cl);
-	cl->state = CLIENT_AUTH;
-	conn_pause(cl->conn, true);
-	if (str_eq(line, STR("*")) || !b64_decode(&b, line)) {
-		msg_pack_plain(&out, MSG_AUTH_CANCEL, cl->id);
-		(void)link_send(&cl->front->auth.link, &out);
-		cl->state = CLIENT_GREETED;
-		conn_pause(cl->conn, false);
-		client_say(cl, "%s BAD authentication %s", cl->tag,
-		    str_eq(line, STR("*")) ? "cancelled" :
-					     "answer is not base64");
-	} else {
-		msg_pack_blob(&out, MSG_AUTH_STEP, cl->id, buf_str(&b));
-		if (!link_send(&cl->front->auth.link, &out))
-			login_result(
-			    cl, &(struct msg_auth_result){ AUTH_TEMP });
-	}
-	if (b.p != NULL)
-		sodium_memzero(b.p, b.n);
-	buf_release(&b);
-	buf_release(&out);
-}
-
 /* Events until the bytes are used up or somebody else must answer first. */
-static void
-pump(struct client *cl)
+void
+login_pump(struct client *cl)
 {
 	struct imapd *f = cl->front;
 	uint32_t id = cl->id;
@@ -396,7 +236,7 @@ pump(struct client *cl)
 
 	while (cl->state == CLIENT_GREETED || cl->state == CLIENT_AUTH_LINE) {
 		if (slow_is_pending(&cl->slow)) {
-			conn_pause(cl->conn, true); /* slow_is_over() goes on */
+			conn_pause(cl->conn, true); /* login_go_on() does */
 			return;
 		}
 		switch (imap_reader_next(cl->reader, &ev)) {
@@ -411,7 +251,7 @@ pump(struct client *cl)
 				return;
 			break;
 		case IMAP_LINE:
-			sasl_line(cl, ev.text);
+			auth_line(cl, ev.text);
 			break;
 		case IMAP_BAD:
 			if (ev.is_fatal || cl->is_first) {
@@ -442,7 +282,7 @@ login_input(struct client *cl)
 	struct str in = conn_input(cl->conn);
 
 	imap_reader_push(cl->reader, in);
-	pump(cl);
+	login_pump(cl);
 }
 
 void
@@ -457,8 +297,8 @@ login_read(struct client *cl)
 }
 
 /* The reply is said, or the tick before a read is over. */
-static void
-slow_is_over(void *user)
+void
+login_go_on(void *user)
 {
 	struct client *cl = user;
 	bool is_read = cl->is_ticking;
@@ -473,64 +313,6 @@ slow_is_over(void *user)
 	if (is_read)
 		login_input(cl);
 	else
-		pump(cl);
+		login_pump(cl);
 	log_set_sid(STR(""));
-}
-
-void
-login_challenge(struct client *cl, struct str data)
-{
-	struct buf b;
-
-	if (cl->state != CLIENT_AUTH)
-		return;
-	buf_init(&b, 16384);
-	b64_encode(&b, data);
-	client_say(cl, "+ %s", buf_cstr(&b));
-	buf_release(&b);
-	cl->state = CLIENT_AUTH_LINE;
-	imap_reader_want_line(cl->reader);
-	conn_pause(cl->conn, false);
-	pump(cl);
-}
-
-void
-login_result(struct client *cl, const struct msg_auth_result *r)
-{
-	static const char *const texts[] = {
-		[AUTH_BAD] = "NO [AUTHENTICATIONFAILED] wrong name or password",
-		[AUTH_MECHANISM] = "NO [CANNOT] no such mechanism here",
-		[AUTH_BINDING] = "NO [AUTHENTICATIONFAILED] channel binding "
-				 "does not match",
-		[AUTH_SYNTAX] = "BAD malformed authentication exchange",
-		[AUTH_TEMP] = "NO [UNAVAILABLE] cannot check passwords now, "
-			      "try later",
-		/* RFC 5530, 3 */
-		[AUTH_LIMITED] = "NO [LIMIT] too many failed logins from your "
-				 "network, try later",
-	};
-
-	if (cl->state != CLIENT_AUTH)
-		return;
-	if (r->verdict == AUTH_OK) {
-		/* quired's session may be here before or after this */
-		cl->state = CLIENT_STARTING;
-		cl->is_slow = false;
-		slow_flush(&cl->slow);
-		return;
-	}
-	drop_held(cl);
-	if (r->verdict != AUTH_TEMP && r->verdict != AUTH_LIMITED)
-		cl->failures++;
-	cl->is_slow = is_guessing(cl);
-	client_say(cl, "%s %s", cl->tag, texts[r->verdict]);
-	if (cl->failures >= MAX_FAILURES) {
-		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
-		    F_CSTR("why", "too many failed logins"));
-		client_bye(cl, "too many failed logins");
-		return;
-	}
-	cl->state = CLIENT_GREETED;
-	conn_pause(cl->conn, false);
-	pump(cl);
 }

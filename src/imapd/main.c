@@ -6,38 +6,6 @@
 #include "profile.h"
 #include "system/log/log.h"
 
-/* Those who wait for an authd that is gone get their answer now. */
-static void
-auth_lost(struct front *f)
-{
-	const struct msg_auth_result temp = { .verdict = AUTH_TEMP };
-	struct client *cl;
-	uint32_t at = 0;
-
-	while ((cl = idtable_each(&f->clients, &at)) != NULL)
-		if (cl->state == CLIENT_AUTH)
-			login_result(cl, &temp);
-}
-
-static void
-auth_message(struct front *f, struct ipc_msg *m)
-{
-	struct client *cl = idtable_get(&f->clients, m->id);
-	struct msg_auth_result r;
-	struct str data;
-
-	if (cl == NULL)
-		return; /* hung up meanwhile */
-	log_set_sid(str_from(cl->cid));
-	if (m->type == MSG_AUTH_CHALLENGE && msg_unpack_blob(m, &data))
-		login_challenge(cl, data);
-	else if (m->type == MSG_AUTH_RESULT && msg_unpack_auth_result(m, &r))
-		login_result(cl, &r);
-	else
-		LOG_ERROR("auth.message", F_INT("type", m->type));
-	log_set_sid(STR(""));
-}
-
 static void
 session_message(struct imapd *f, struct ipc_msg *m)
 {

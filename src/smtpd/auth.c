@@ -1,7 +1,6 @@
 #include <sodium.h>
 
 #include "smtpd.h"
-#include "system/io/tls.h"
 #include "system/log/log.h"
 
 /* SASL steps to authd and back; what they mean is decided there. */
@@ -20,25 +19,10 @@ pack_first(
 	struct msg_auth_start m = { .mechanism = step->mechanism,
 		.remote = str_from(cl->remote),
 		.service = STR("smtp"),
-		.is_tls = conn_is_tls(cl->conn),
-		.plus_advertised = conn_is_tls(cl->conn),
 		.has_initial = step->has_response,
-		.no_limits = cl->listener->no_limits,
 		.initial = step->response };
-	struct buf exporter, end_point;
-	SSL *ssl = conn_ssl(cl->conn);
 
-	buf_init(&exporter, 64);
-	buf_init(&end_point, 128);
-	if (ssl != NULL) {
-		(void)tls_exporter(ssl, &exporter);
-		(void)tls_server_end_point(ssl, &end_point);
-	}
-	m.exporter = buf_str(&exporter);
-	m.end_point = buf_str(&end_point);
-	msg_pack_auth_start(out, cl->id, &m);
-	buf_release(&exporter);
-	buf_release(&end_point);
+	front_pack_auth_start(out, cl->id, cl->listener, cl->conn, &m);
 }
 
 /* Sets wait to WAIT_AUTH, or answers at once when nobody can be asked. */

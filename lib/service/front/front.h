@@ -89,6 +89,12 @@ void front_run(struct front *, const struct confine_dir *, size_t n);
 /* A client is gone: was it the last one we waited for? */
 void front_left(struct front *);
 
+/* authd.c */
+/* MSG_AUTH_START of a client: *m, in which mechanism, initial response,
+ * remote and service are set, and what there is to say of the connection. */
+void front_pack_auth_start(struct buf *, uint32_t id,
+    const struct daemon_listener *, struct conn *, struct msg_auth_start *);
+
 /* enter.c */
 void front_accept(struct front *, const struct daemon_listener *);
 /* A client is somebody else than its address said: counted anew. DOOR_OPEN,
