@@ -46,7 +46,8 @@ struct client {
 	char remote[ADDR_TEXT], tag[IMAP_MAX_TAG + 1];
 	char cid[CID_LEN + 1];
 	uint64_t number;
-	bool is_first; /* no valid command yet */
+	bool is_first;	 /* no valid command yet */
+	bool is_pumping; /* in login_pump(): an answer came at once */
 	unsigned failures;
 	/* who guesses, until a login succeeds: replies octet by octet, and a
 	 * tick before each read (is_ticking) */

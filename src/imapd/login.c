@@ -10,6 +10,8 @@
 #include "imapd.h"
 #include "system/log/log.h"
 
+#define NOT_IMAP "please try again speaking imap"
+
 static bool
 is_tls(const struct client *cl)
 {
@@ -146,8 +148,8 @@ run_capability(struct client *cl)
 	buf_release(&b);
 }
 
-/* false: the client struct is gone */
-static bool
+/* The client may be gone afterwards. */
+static void
 run(struct client *cl, const struct imap_command *cmd)
 {
 	switch (cmd->verb) {
@@ -173,15 +175,11 @@ run(struct client *cl, const struct imap_command *cmd)
 		    F_CSTR("why", "logout"));
 		client_free(cl);
 		conn_close(c);
-		return false;
+		break;
 	}
-	case IMAP_STARTTLS: {
-		uint32_t id = cl->id;
-		struct imapd *f = cl->front;
-
+	case IMAP_STARTTLS:
 		run_starttls(cl);
-		return idtable_get(&f->base.clients, id) != NULL;
-	}
+		break;
 	case IMAP_LOGIN:
 		run_login(cl, cmd);
 		break;
@@ -191,17 +189,15 @@ run(struct client *cl, const struct imap_command *cmd)
 	default:
 		client_say(cl, "%s BAD log in first", cl->tag);
 	}
-	return true;
 }
 
-static bool
+static void
 command(struct client *cl, struct str text)
 {
 	const struct imap_parse_opts opts = { .state = IMAP_IN_NONAUTH };
 	struct imap_parse_error why = { 0 };
 	struct imap_command cmd = { 0 };
 	enum imap_parse_result rc;
-	bool alive = true;
 
 	client_progress(cl);
 	arena_clear(&cl->arena);
@@ -211,19 +207,54 @@ command(struct client *cl, struct str text)
 		/* a stranger that does not speak IMAP (features 1.3.2) */
 		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
 		    F_CSTR("why", "first command is not IMAP"));
-		client_bye(cl, "please try again speaking imap");
-		return false;
+		client_bye(cl, NOT_IMAP);
+		return;
 	}
 	if (rc == IMAP_PARSED || rc == IMAP_WRONG_STATE)
 		cl->is_first = false;
 	if (rc == IMAP_PARSED) {
 		LOG_TRACE(
 		    "imap.in", F_STR("command", imap_verb_name(cmd.verb)));
-		alive = run(cl, &cmd);
+		run(cl, &cmd);
 	} else
 		client_say(cl, "%s BAD %s", cl->tag[0] == '\0' ? "*" : cl->tag,
 		    rc == IMAP_WRONG_STATE ? "log in first" : why.why);
-	return alive;
+}
+
+/* The client may be gone afterwards. false: there is nothing more now. */
+static bool
+next_event(struct client *cl)
+{
+	struct imap_event ev;
+	struct str tag;
+
+	switch (imap_reader_next(cl->reader, &ev)) {
+	case IMAP_NEED_MORE:
+		conn_consume(cl->conn, conn_input(cl->conn).n);
+		return false;
+	case IMAP_CONTINUE:
+		client_say(cl, "+ go ahead");
+		return true;
+	case IMAP_COMMAND:
+		command(cl, ev.text);
+		return true;
+	case IMAP_LINE:
+		auth_line(cl, ev.text);
+		return true;
+	case IMAP_BAD:
+		if (cl->is_first || ev.is_fatal) {
+			client_bye(cl, cl->is_first ? NOT_IMAP : ev.why);
+			return false;
+		}
+		tag = imap_reader_tag(cl->reader);
+		client_say(cl, "%.*s BAD %s%s",
+		    STR_ARG(tag.n == 0 ? STR("*") : tag),
+		    ev.is_toobig ? "[TOOBIG] " : "", ev.why);
+		return true;
+	default: /* APPEND is not streamed before login */
+		client_bye(cl, "unexpected literal");
+		return false;
+	}
 }
 
 /* Events until the bytes are used up or somebody else must answer first. */
@@ -232,48 +263,22 @@ login_pump(struct client *cl)
 {
 	struct imapd *f = cl->front;
 	uint32_t id = cl->id;
-	struct imap_event ev;
+	bool more = true;
 
-	while (cl->state == CLIENT_GREETED || cl->state == CLIENT_AUTH_LINE) {
+	if (cl->is_pumping)
+		return; /* an answer came at once: the loop below goes on */
+	cl->is_pumping = true;
+	while (more &&
+	       (cl->state == CLIENT_GREETED || cl->state == CLIENT_AUTH_LINE)) {
 		if (slow_is_pending(&cl->slow)) {
-			conn_pause(cl->conn, true); /* login_go_on() does */
-			return;
+			conn_pause(cl->conn, true); /* login_go_on() will */
+			break;
 		}
-		switch (imap_reader_next(cl->reader, &ev)) {
-		case IMAP_NEED_MORE:
-			conn_consume(cl->conn, conn_input(cl->conn).n);
-			return;
-		case IMAP_CONTINUE:
-			client_say(cl, "+ go ahead");
-			break;
-		case IMAP_COMMAND:
-			if (!command(cl, ev.text))
-				return;
-			break;
-		case IMAP_LINE:
-			auth_line(cl, ev.text);
-			break;
-		case IMAP_BAD:
-			if (ev.is_fatal || cl->is_first) {
-				client_bye(cl, cl->is_first ?
-						   "please try again speaking "
-						   "imap" :
-						   ev.why);
-				return;
-			}
-			client_say(cl, "%.*s BAD %s%s",
-			    STR_ARG(imap_reader_tag(cl->reader).n == 0 ?
-					STR("*") :
-					imap_reader_tag(cl->reader)),
-			    ev.is_toobig ? "[TOOBIG] " : "", ev.why);
-			break;
-		default: /* APPEND is not streamed before login */
-			client_bye(cl, "unexpected literal");
-			return;
-		}
+		more = next_event(cl);
 		if (idtable_get(&f->base.clients, id) == NULL)
 			return;
 	}
+	cl->is_pumping = false;
 }
 
 void

@@ -29,7 +29,7 @@ session_message(struct imapd *f, struct ipc_msg *m)
 		    cl->tag, cl->cid);
 		cl->state = CLIENT_GREETED;
 		conn_pause(cl->conn, false);
-		conn_kick(cl->conn);
+		login_pump(cl);
 	}
 	log_set_sid(STR(""));
 }
