@@ -142,12 +142,19 @@ void xclient_take(struct client *);
 
 /* client.c */
 void client_start(struct front *, const struct front_peer *);
-void client_run(struct client *); /* go on after an answer */
+void client_run(struct client *);   /* go on after an answer */
+void client_flush(struct client *); /* send what the session said */
+/* The client is gone afterwards: by its own wish, or told why. */
+void client_close(struct client *);
+void client_end(struct client *, const char *enhanced, const char *text);
+
+/* wants.c */
+/* false: the client waits (cl->wait says for what) or is gone. */
+bool client_serve(struct client *, enum smtp_want);
 void client_rcpt(struct client *);
 /* Whose mailbox is it? */
 enum config_rcpt rcpt_account(const struct config *, const struct smtp_rcpt *,
     const struct config_account **);
-void client_end(struct client *, const char *enhanced, const char *text);
 
 /* first.c: for senders that are new to a recipient */
 void first_init(struct client *);
