@@ -27,7 +27,7 @@
 struct conn {
 	struct ev_loop *loop;
 	ev_io rio, wio;
-	ev_timer rtimer, wtimer, kick;
+	ev_timer rtimer, wtimer;
 	int fd;
 	SSL *ssl;
 	enum { TLS_NONE, TLS_HANDSHAKE, TLS_UP } tls;
@@ -66,7 +66,6 @@ die(struct conn *c, const char *why, bool tell)
 	ev_io_stop(c->loop, &c->wio);
 	ev_timer_stop(c->loop, &c->rtimer);
 	ev_timer_stop(c->loop, &c->wtimer);
-	ev_timer_stop(c->loop, &c->kick);
 	if (c->ssl != NULL) {
 		ERR_clear_error();
 		if (c->tls == TLS_UP)
@@ -348,19 +347,6 @@ wtimer_cb(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 static void
-kick_cb(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct conn *c = w->data;
-
-	c->depth++;
-	if (c->in.n > 0)
-		emit(c, CONN_INPUT);
-	update(c);
-	c->depth--;
-	maybe_free(c);
-}
-
-static void
 set_io(struct conn *c, ev_io *w, bool on)
 {
 	if (on)
@@ -390,8 +376,7 @@ update(struct conn *c)
 	else if (!ev_is_active(&c->rtimer) && c->rtimer.repeat > 0)
 		ev_timer_again(c->loop, &c->rtimer);
 	/* TLS may hold decrypted bytes that no descriptor will announce */
-	if (reading && c->tls == TLS_UP && SSL_pending(c->ssl) > 0 &&
-	    !ev_is_active(&c->kick))
+	if (reading && c->tls == TLS_UP && SSL_pending(c->ssl) > 0)
 		ev_feed_event(c->loop, &c->rio, EV_READ);
 }
 
@@ -415,9 +400,7 @@ conn_new(struct ev_loop *loop, int fd, const struct conn_timeouts *t,
 	c->rtimer.repeat = t->read_ms / 1e3;
 	ev_init(&c->wtimer, wtimer_cb);
 	c->wtimer.repeat = t->write_ms / 1e3;
-	ev_timer_init(&c->kick, kick_cb, 0., 0.);
-	c->rio.data = c->wio.data = c->rtimer.data = c->wtimer.data =
-	    c->kick.data = c;
+	c->rio.data = c->wio.data = c->rtimer.data = c->wtimer.data = c;
 	update(c);
 	return c;
 }
@@ -498,13 +481,6 @@ conn_pause(struct conn *c, bool pause)
 		return;
 	if (c->depth == 0)
 		update(c);
-}
-
-void
-conn_kick(struct conn *c)
-{
-	if (c->state == OPEN && c->in.n > 0)
-		ev_timer_start(c->loop, &c->kick);
 }
 
 void

@@ -58,8 +58,6 @@ struct str conn_input(struct conn *);
 void conn_consume(struct conn *, size_t n);
 /* Stop or resume reading from the peer (back-pressure). */
 void conn_pause(struct conn *, bool pause);
-/* Deliver CONN_INPUT again soon if there is unconsumed input. */
-void conn_kick(struct conn *);
 
 void conn_write(struct conn *, struct str);
 size_t conn_queued(const struct conn *);
