@@ -7,11 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-
 #include "base/buf.h"
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
+#include "system/io/wire.h"
 
 /*
  * States:  OPEN --conn_close()--> CLOSING --queue empty--> LINGER --> DEAD
@@ -28,15 +27,13 @@ struct conn {
 	struct ev_loop *loop;
 	ev_io rio, wio;
 	ev_timer rtimer, wtimer;
-	int fd;
-	SSL *ssl;
+	struct wire wire;
 	enum { TLS_NONE, TLS_HANDSHAKE, TLS_UP } tls;
 	enum { OPEN, CLOSING, LINGER, DEAD } state;
 	struct buf in, out;
 	struct conn_timeouts timeouts;
 	conn_fn *fn;
 	void *user;
-	const char *why;
 	unsigned depth;
 	bool paused, eof, finishing, want_write_to_read;
 };
@@ -60,22 +57,15 @@ die(struct conn *c, const char *why, bool tell)
 		return;
 	tell = tell && c->state == OPEN;
 	c->state = DEAD;
-	if (c->why == NULL)
-		c->why = why;
+	if (c->wire.why == NULL)
+		c->wire.why = why;
 	ev_io_stop(c->loop, &c->rio);
 	ev_io_stop(c->loop, &c->wio);
 	ev_timer_stop(c->loop, &c->rtimer);
 	ev_timer_stop(c->loop, &c->wtimer);
-	if (c->ssl != NULL) {
-		ERR_clear_error();
-		if (c->tls == TLS_UP)
-			SSL_shutdown(c->ssl);
-		SSL_free(c->ssl);
-		c->ssl = NULL;
-	}
-	if (c->fd != -1)
-		close(c->fd);
-	c->fd = -1;
+	if (c->tls == TLS_UP)
+		wire_finish(&c->wire);
+	wire_close(&c->wire);
 	if (tell) {
 		c->depth++;
 		c->fn(c, CONN_CLOSED, c->user);
@@ -93,107 +83,24 @@ emit(struct conn *c, enum conn_event ev)
 	c->depth--;
 }
 
-/* What a TLS or socket call said. */
-enum io { IO_DONE, IO_WAIT_READ, IO_WAIT_WRITE, IO_EOF, IO_ERROR };
-
-static enum io
-tls_result(struct conn *c, int rc)
-{
-	switch (SSL_get_error(c->ssl, rc)) {
-	case SSL_ERROR_NONE:
-		return IO_DONE;
-	case SSL_ERROR_WANT_READ:
-		return IO_WAIT_READ;
-	case SSL_ERROR_WANT_WRITE:
-		return IO_WAIT_WRITE;
-	case SSL_ERROR_ZERO_RETURN:
-		return IO_EOF;
-	case SSL_ERROR_SYSCALL:
-		if (errno == 0)
-			return IO_EOF;
-		c->why = strerror(errno);
-		return IO_ERROR;
-	default:
-		c->why = ERR_reason_error_string(ERR_peek_error());
-		return IO_ERROR;
-	}
-}
-
-static enum io
-sys_result(struct conn *c)
-{
-	if (errno == EAGAIN || errno == EINTR)
-		return IO_WAIT_READ;
-	c->why = strerror(errno);
-	return IO_ERROR;
-}
-
-static enum io
-read_some(struct conn *c, char *p, size_t n, size_t *got)
-{
-	ssize_t r;
-	int rc;
-
-	*got = 0;
-	errno = 0;
-	if (c->ssl == NULL) {
-		r = read(c->fd, p, n);
-		if (r == -1)
-			return sys_result(c);
-		*got = (size_t)r;
-		return r == 0 ? IO_EOF : IO_DONE;
-	}
-	ERR_clear_error();
-	rc = SSL_read_ex(c->ssl, p, n, got);
-	return rc == 1 ? IO_DONE : tls_result(c, rc);
-}
-
-static enum io
-write_some(struct conn *c, struct str s, size_t *sent)
-{
-	ssize_t r;
-	int rc;
-
-	*sent = 0;
-	errno = 0;
-	if (c->ssl == NULL) {
-		r = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
-		if (r == -1) {
-			enum io io = sys_result(c);
-
-			return io == IO_WAIT_READ ? IO_WAIT_WRITE : io;
-		}
-		*sent = (size_t)r;
-		return IO_DONE;
-	}
-	ERR_clear_error();
-	rc = SSL_write_ex(c->ssl, s.p, s.n, sent);
-	return rc == 1 ? IO_DONE : tls_result(c, rc);
-}
-
 static void
 do_handshake(struct conn *c)
 {
-	int rc;
-
-	ERR_clear_error();
-	errno = 0;
-	rc = SSL_accept(c->ssl);
-	switch (rc == 1 ? IO_DONE : tls_result(c, rc)) {
-	case IO_DONE:
+	switch (wire_accept(&c->wire)) {
+	case WIRE_DONE:
 		c->tls = TLS_UP;
 		emit(c, CONN_TLS_UP);
 		break;
-	case IO_WAIT_READ:
+	case WIRE_WAIT_READ:
 		c->want_write_to_read = false;
 		break;
-	case IO_WAIT_WRITE:
+	case WIRE_WAIT_WRITE:
 		c->want_write_to_read = true;
 		break;
-	case IO_EOF:
+	case WIRE_EOF:
 		die(c, "closed during the TLS handshake", true);
 		break;
-	case IO_ERROR:
+	case WIRE_ERROR:
 		die(c, "TLS handshake failed", true);
 		break;
 	}
@@ -203,11 +110,8 @@ static void
 linger(struct conn *c)
 {
 	c->state = LINGER;
-	if (c->ssl != NULL) {
-		ERR_clear_error();
-		SSL_shutdown(c->ssl);
-	}
-	shutdown(c->fd, SHUT_WR);
+	wire_finish(&c->wire);
+	shutdown(c->wire.fd, SHUT_WR);
 	c->rtimer.repeat = LINGER_MS / 1e3;
 	ev_timer_again(c->loop, &c->rtimer);
 }
@@ -219,7 +123,7 @@ do_linger(struct conn *c)
 	ssize_t n;
 	int rounds = 16;
 
-	while ((n = read(c->fd, junk, sizeof(junk))) > 0 && --rounds > 0)
+	while ((n = read(c->wire.fd, junk, sizeof(junk))) > 0 && --rounds > 0)
 		;
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
 		die(c, "closed", false);
@@ -230,11 +134,11 @@ do_write(struct conn *c)
 {
 	while (c->out.n > 0) {
 		size_t sent;
-		enum io io = write_some(c, buf_str(&c->out), &sent);
+		enum wire_io io = wire_write(&c->wire, buf_str(&c->out), &sent);
 
-		if (io == IO_WAIT_READ || io == IO_WAIT_WRITE)
+		if (io == WIRE_WAIT_READ || io == WIRE_WAIT_WRITE)
 			return;
-		if (io != IO_DONE) {
+		if (io != WIRE_DONE) {
 			die(c, "write failed", true);
 			return;
 		}
@@ -249,11 +153,7 @@ do_write(struct conn *c)
 	}
 	if (c->finishing) {
 		c->finishing = false;
-		if (c->ssl != NULL) {
-			ERR_clear_error();
-			SSL_shutdown(c->ssl);
-		} else
-			shutdown(c->fd, SHUT_WR);
+		wire_finish(&c->wire);
 	}
 	emit(c, CONN_DRAINED);
 }
@@ -268,22 +168,23 @@ do_read(struct conn *c)
 		size_t got,
 		    room = c->in.n < 4096 ? 4096 : CONN_MAX_IN - c->in.n;
 		char *p = buf_reserve(&c->in, room);
-		enum io io = read_some(c, p, room, &got);
+		enum wire_io io = wire_read(&c->wire, p, room, &got);
 
-		c->want_write_to_read = io == IO_WAIT_WRITE;
-		if (io == IO_WAIT_READ || io == IO_WAIT_WRITE)
+		c->want_write_to_read = io == WIRE_WAIT_WRITE;
+		if (io == WIRE_WAIT_READ || io == WIRE_WAIT_WRITE)
 			break;
-		if (io == IO_ERROR) {
+		if (io == WIRE_ERROR) {
 			die(c, "read failed", true);
 			return;
 		}
-		if (io == IO_EOF) {
+		if (io == WIRE_EOF) {
 			c->eof = true;
 			break;
 		}
 		buf_grow(&c->in, got);
 		some = true;
-		if (c->ssl != NULL ? SSL_pending(c->ssl) == 0 : got < room)
+		if (c->wire.ssl != NULL ? SSL_pending(c->wire.ssl) == 0 :
+					  got < room)
 			break;
 	}
 	if (c->in.n == 0)
@@ -376,7 +277,7 @@ update(struct conn *c)
 	else if (!ev_is_active(&c->rtimer) && c->rtimer.repeat > 0)
 		ev_timer_again(c->loop, &c->rtimer);
 	/* TLS may hold decrypted bytes that no descriptor will announce */
-	if (reading && c->tls == TLS_UP && SSL_pending(c->ssl) > 0)
+	if (reading && c->tls == TLS_UP && SSL_pending(c->wire.ssl) > 0)
 		ev_feed_event(c->loop, &c->rio, EV_READ);
 }
 
@@ -388,7 +289,7 @@ conn_new(struct ev_loop *loop, int fd, const struct conn_timeouts *t,
 
 	fs_set_nonblock(fd, true);
 	c->loop = loop;
-	c->fd = fd;
+	c->wire.fd = fd;
 	c->timeouts = *t;
 	c->fn = fn;
 	c->user = user;
@@ -415,20 +316,20 @@ conn_set_fn(struct conn *c, conn_fn *fn, void *user)
 void
 conn_start_tls(struct conn *c, SSL_CTX *ctx)
 {
-	assert(c->ssl == NULL && c->state == OPEN);
+	assert(c->wire.ssl == NULL && c->state == OPEN);
 	/* "go ahead" is still plain text; a few bytes that a peer who reads
 	 * at all has room for */
 	while (c->out.n > 0) {
 		size_t sent;
 
-		if (write_some(c, buf_str(&c->out), &sent) != IO_DONE) {
+		if (wire_write(&c->wire, buf_str(&c->out), &sent) !=
+		    WIRE_DONE) {
 			die(c, "peer does not read", true);
 			return;
 		}
 		buf_consume(&c->out, sent);
 	}
-	c->ssl = SSL_new(ctx);
-	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1) {
+	if (!wire_start_tls(&c->wire, ctx)) {
 		die(c, "out of memory for TLS", true);
 		return;
 	}
@@ -438,7 +339,6 @@ conn_start_tls(struct conn *c, SSL_CTX *ctx)
 		die(c, "plain text after STARTTLS", true);
 		return;
 	}
-	SSL_set_accept_state(c->ssl);
 	c->tls = TLS_HANDSHAKE;
 	c->rtimer.repeat = c->timeouts.handshake_ms / 1e3;
 	ev_timer_again(c->loop, &c->rtimer);
@@ -449,7 +349,7 @@ conn_start_tls(struct conn *c, SSL_CTX *ctx)
 SSL *
 conn_ssl(struct conn *c)
 {
-	return c->ssl;
+	return c->wire.ssl;
 }
 
 bool
@@ -491,13 +391,14 @@ conn_write(struct conn *c, struct str s)
 	if (c->out.n == 0 && c->depth == 0 && c->tls != TLS_HANDSHAKE) {
 		size_t sent; /* usually it just fits */
 
-		if (write_some(c, s, &sent) == IO_DONE)
+		if (wire_write(&c->wire, s, &sent) == WIRE_DONE)
 			s = str_sub(s, sent, s.n);
 	}
 	buf_put(&c->out, s);
 	if (c->out.full) {
-		c->why = "peer does not read";
-		shutdown(c->fd, SHUT_RDWR); /* ends as a read or write error */
+		c->wire.why = "peer does not read";
+		/* ends as a read or write error */
+		shutdown(c->wire.fd, SHUT_RDWR);
 		return;
 	}
 	if (c->depth == 0)
@@ -527,12 +428,7 @@ conn_finish(struct conn *c)
 	c->finishing = true;
 	if (c->out.n == 0) {
 		c->finishing = false;
-		if (c->ssl == NULL)
-			shutdown(c->fd, SHUT_WR);
-		else {
-			ERR_clear_error();
-			SSL_shutdown(c->ssl);
-		}
+		wire_finish(&c->wire);
 	}
 }
 
@@ -564,12 +460,12 @@ conn_abort(struct conn *c)
 int
 conn_steal(struct conn *c)
 {
-	int fd = c->fd;
+	int fd = c->wire.fd;
 
-	assert(c->ssl == NULL && c->out.n == 0);
+	assert(c->wire.ssl == NULL && c->out.n == 0);
 	ev_io_stop(c->loop, &c->rio);
 	ev_io_stop(c->loop, &c->wio);
-	c->fd = -1;
+	c->wire.fd = -1;
 	conn_abort(c);
 	return fd;
 }
@@ -577,11 +473,11 @@ conn_steal(struct conn *c)
 const char *
 conn_why(const struct conn *c)
 {
-	return c->why == NULL ? "closed" : c->why;
+	return c->wire.why == NULL ? "closed" : c->wire.why;
 }
 
 int
 conn_fd(const struct conn *c)
 {
-	return c->fd;
+	return c->wire.fd;
 }
