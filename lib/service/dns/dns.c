@@ -112,23 +112,41 @@ resolv_conf_trusts(void)
 }
 
 /*
+ * c-ares asks every server in turn and doubles the time each round. Of one, we
+ * give up before it does; of several, all rounds fit in.
+ */
+static void
+set_tries(struct ares_options *opt, unsigned timeout_ms, unsigned n)
+{
+	uint64_t round = timeout_ms / DNS_TRIES;
+
+	opt->tries = DNS_TRIES;
+	if (n > 1 && round > DNS_FIRST_TRY_MS) {
+		round = DNS_FIRST_TRY_MS;
+		opt->tries = 1;
+		while (n * round * ((2u << opt->tries) - 1) <= timeout_ms)
+			opt->tries++;
+	}
+	opt->timeout = (int)round;
+}
+
+/*
  * NOCHECKRESP: a SERVFAIL comes back as an answer, else a bogus name could
  * not be told from a broken server. EDNS with our size: else every answer
  * above 512 octets would be asked for again by TCP.
  */
 static int
-open_channel(struct dns *d, const struct dns_opts *o, int flags,
-    ares_channel *out, struct err *e)
+open_channel(const struct dns *d, const struct dns_opts *o, int flags,
+    unsigned n_servers, ares_channel *out, struct err *e)
 {
 	struct ares_options opt = {
 		.flags = flags | ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH |
 			 ARES_FLAG_NOALIASES,
-		.timeout = (int)(d->timeout_ms / DNS_TRIES),
-		.tries = DNS_TRIES,
 		.ednspsz = DNS_UDP_SIZE,
 	};
 	int rc;
 
+	set_tries(&opt, d->timeout_ms, n_servers);
 	rc = ares_init_options(out, &opt,
 	    ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 		ARES_OPT_EDNSPSZ);
@@ -138,6 +156,25 @@ open_channel(struct dns *d, const struct dns_opts *o, int flags,
 		return err_set(e, ERR_PERM, "resolver %s: %s",
 		    o->servers == NULL ? "" : o->servers, ares_strerror(rc));
 	return 0;
+}
+
+/* Only c-ares knows how many servers resolv.conf gives, and takes the length
+ * of tries only with them. */
+static int
+open_channels(struct dns *d, const struct dns_opts *o, struct err *e)
+{
+	const int flags = ARES_FLAG_NOCHECKRESP;
+	unsigned n;
+
+	if (open_channel(d, o, flags, 1, &d->channel, e) == -1)
+		return -1;
+	if ((n = count_servers(d->channel)) <= 1)
+		return 0;
+	ares_destroy(d->channel);
+	d->channel = NULL;
+	if (open_channel(d, o, flags, n, &d->channel, e) == -1)
+		return -1;
+	return open_channel(d, o, 0, n, &d->others, e);
 }
 
 int
@@ -153,9 +190,7 @@ dns_new(struct dns **out, const struct dns_opts *o, struct err *e)
 	d->watched = -1;
 	d->timeout_ms =
 	    o->timeout_ms == 0 ? DNS_TRIES * DNS_TIMEOUT_MS : o->timeout_ms;
-	if (open_channel(d, o, ARES_FLAG_NOCHECKRESP, &d->channel, e) == -1 ||
-	    (count_servers(d->channel) > 1 &&
-		open_channel(d, o, 0, &d->others, e) == -1)) {
+	if (open_channels(d, o, e) == -1) {
 		dns_free(&d);
 		return -1;
 	}
@@ -309,6 +344,17 @@ ask_others(struct query *query, int status, struct dns_answer *r)
 	return ask(query, query->dns->others, query->q);
 }
 
+/* A server that is there takes its time for some names only: it is slow if
+ * nothing was answered in time while this was waited for. */
+static void
+see_time(struct dns *d, const struct query *query, int status, int timeouts)
+{
+	if (timeouts == 0 && status == ARES_SUCCESS)
+		d->in_time = date_mono_ms();
+	else if (timeouts > 0 && d->in_time < query->begun)
+		d->is_first_slow = true;
+}
+
 /* Called by c-ares, also from within ares_send() and ares_cancel(). */
 static void
 answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
@@ -318,8 +364,7 @@ answered(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 	struct dns_answer *r = read_answer(
 	    query, is_step_of ? &query->step : query->q, status, abuf, alen);
 
-	if (timeouts > 0)
-		query->dns->is_first_slow = true;
+	see_time(query->dns, query, status, timeouts);
 	if (!is_step_of && ask_others(query, status, r))
 		return;
 	if (!is_step_of) {

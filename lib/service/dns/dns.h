@@ -14,6 +14,8 @@
  * Of several servers the first is asked, the next one when it gives no answer
  * in time or none that can be used (SERVFAIL, REFUSED, NOTIMP), unless it says
  * that validation failed; one that lets us wait is asked last from then on.
+ * The first try of several is short, since most that answer do so at once; a
+ * late answer is taken whoever else was asked meanwhile.
  *
  * A chain of CNAMEs that is not authentic as a whole may be so at its
  * beginning (RFC 7672, 2.1.3): then each step is asked for by itself, in
@@ -39,7 +41,8 @@
 #define DNS_ANSWER_MAX	  32768 /* octets; real ones have some thousands */
 #define DNS_TIMEOUT_MS	  5000	/* of one try */
 #define DNS_TRIES	  3
-#define DNS_MAX_QUESTIONS 128 /* under way at once */
+#define DNS_FIRST_TRY_MS  1000 /* of several servers; it doubles each round */
+#define DNS_MAX_QUESTIONS 128  /* under way at once */
 
 struct dns_opts {
 	const char *servers; /* "127.0.0.1:53,[::1]:53"; NULL: resolv.conf */

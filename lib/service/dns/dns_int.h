@@ -19,6 +19,7 @@ struct dns {
 	 * the first one hands on; NULL: there is but one server. */
 	ares_channel channel, others;
 	bool is_first_slow; /* it is to be the last */
+	int64_t in_time;    /* when the last answer came without a second try */
 	unsigned timeout_ms;
 	bool is_trusted;
 	const struct hooks *hooks;

@@ -217,6 +217,9 @@ serve(int fd)
 			continue;
 		case 'n':
 			continue; /* nothing */
+		case 'd':
+			usleep(1500000); /* in the second round */
+			break;
 		case 'c': {
 			struct buf b;
 
@@ -473,6 +476,58 @@ START_TEST(servers)
 }
 END_TEST
 
+/* With the usual limits: a server that is not there costs a second, and one
+ * that takes two for an answer is heard. */
+START_TEST(first_try)
+{
+	static const struct {
+		const char *first, *second, *name;
+		int64_t ms;
+	} rows_[] = {
+		{ silent, address, "plain.example", DNS_FIRST_TRY_MS },
+		{ address, silent, "delayed.example", 1500 },
+		{ address, silent, "plain.example", 0 },
+	};
+	struct dns_question q = { DNS_A, str_from(rows_[_i].name) };
+	int64_t begun = date_mono_ms(), ms;
+	struct arena a;
+	char list[100];
+	struct dns *d;
+
+	arena_init(&a, DNSMSG_ARENA_MAX);
+	snprintf(
+	    list, sizeof(list), "%s,%s", rows_[_i].first, rows_[_i].second);
+	d = client_of(list, false, 0);
+	ck_assert_int_eq(dns_lookup(d, &a, &q)->status, DNS_OK);
+	ms = date_mono_ms() - begun;
+	ck_assert_int_ge(ms, rows_[_i].ms);
+	ck_assert_int_lt(ms, rows_[_i].ms + 400);
+	arena_release(&a);
+	dns_free(&d);
+}
+END_TEST
+
+/* Who answers other questions meanwhile is not to be the last one. */
+START_TEST(slow_name)
+{
+	struct dns_question q[2] = { { DNS_A, STR("nothing.example") },
+		{ DNS_A, STR("plain.example") } };
+	struct dns_answer *out[2];
+	struct arena a;
+	char list[100];
+	struct dns *d;
+
+	arena_init(&a, DNSMSG_ARENA_MAX);
+	snprintf(list, sizeof(list), "%s,%s", address, refusing);
+	d = client_of(list, false, 900);
+	dns_ask(d, &a, q, _i == 0 ? 2 : 1, out);
+	ck_assert_int_eq(out[0]->status, DNS_TEMPFAIL);
+	ck_assert_int_eq(d->is_first_slow, _i == 1);
+	arena_release(&a);
+	dns_free(&d);
+}
+END_TEST
+
 /* What unpacks to more than an answer ever has is none, and leaves nothing. */
 START_TEST(too_large)
 {
@@ -604,6 +659,8 @@ main(void)
 	    t, chain, 0, (int)(sizeof(chains) / sizeof(chains[0])));
 	tcase_add_loop_test(
 	    t, servers, 0, (int)(sizeof(several) / sizeof(several[0])));
+	tcase_add_loop_test(t, first_try, 0, 3);
+	tcase_add_loop_test(t, slow_name, 0, 2);
 	tcase_add_loop_test(t, too_large, 0, 2);
 	tcase_add_test(t, cache_is_bounded);
 	tcase_add_test(t, watched);
