@@ -348,6 +348,7 @@ set_up(struct explain *x, const char *hostname)
 	s->hostname = c == NULL ? str_from(hostname) : c->hostname;
 	s->dnsbl = c == NULL ? NULL : c->checks.dnsbl.v;
 	s->n_dnsbl = c == NULL ? 0 : c->checks.dnsbl.n;
+	s->wants_oldest_pass = true;
 	s->is_tree_walk =
 	    c != NULL && c->checks.organization == ORGANIZATION_TREE_WALK;
 	s->limit_ms = x->t.dns_timeout_ms != 0 ? x->t.dns_timeout_ms :

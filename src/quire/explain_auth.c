@@ -1,4 +1,6 @@
 /* What DNS says about the message, one line for each result. */
+#include <stdio.h>
+
 #include "explain.h"
 
 static const char *
@@ -47,13 +49,19 @@ explain_dkim(struct explain *x, const struct mailauth_result *r)
 static void
 explain_arc(struct explain *x, const struct arc_result *r)
 {
-	if (r->cv == ARC_NONE)
+	char since[64] = "";
+
+	if (r->cv == ARC_NONE) {
 		explain_step(x, "arc", "none", "no chain of forwarders");
-	else
-		explain_step(x, "arc", arc_cv_name(r->cv),
-		    "%u sets, sealed by %.*s%s%s, %s; decides nothing",
-		    r->n_sets, STR_ARG(r->sealer), r->why == NULL ? "" : ": ",
-		    r->why == NULL ? "" : r->why, dnssec(r->is_secure));
+		return;
+	}
+	if (r->oldest_pass != ARC_NOT_KNOWN)
+		snprintf(since, sizeof(since), ", unchanged since set %d",
+		    r->oldest_pass == 0 ? 1 : r->oldest_pass);
+	explain_step(x, "arc", arc_cv_name(r->cv),
+	    "%u sets, sealed by %.*s%s%s%s, %s; decides nothing", r->n_sets,
+	    STR_ARG(r->sealer), since, r->why == NULL ? "" : ": ",
+	    r->why == NULL ? "" : r->why, dnssec(r->is_secure));
 }
 
 static void

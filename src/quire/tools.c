@@ -137,6 +137,16 @@ put_key(struct tool *t, const char *key)
 	t->n_out++;
 }
 
+struct str
+tool_domain(const char *arg)
+{
+	struct str s = str_from(arg);
+
+	if (s.n > 1 && s.p[s.n - 1] == '.')
+		s.n--;
+	return s;
+}
+
 void
 tool_put(struct tool *t, const char *key, struct str value)
 {

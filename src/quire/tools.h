@@ -28,6 +28,10 @@ struct tool {
 int tool_begin(struct tool *, int *argc, char **argv);
 /* Connect to the resolver; 0, or an exit status. */
 int tool_dns(struct tool *);
+/* A domain as people write it, without the dot of the root at its end
+ * (RFC 1034, 3.1). Not for addresses, which must not have it (RFC 5321,
+ * 4.1.2). */
+struct str tool_domain(const char *arg);
 void tool_put(struct tool *, const char *key, struct str value);
 void tool_put_bool(struct tool *, const char *key, bool);
 void tool_put_int(struct tool *, const char *key, int64_t);

@@ -22,6 +22,8 @@ static const char usage[] =
 static int
 verify(struct tool *t, const struct tools_signing *a)
 {
+	const struct arc_options o = { .now = a->now,
+		.wants_oldest_pass = true };
 	const struct dns_question *q;
 	const struct arc_result *r;
 	struct arc_verify *v;
@@ -35,7 +37,7 @@ verify(struct tool *t, const struct tools_signing *a)
 	if (rc == 0)
 		rc = tool_dns(t);
 	if (rc == 0) {
-		v = arc_verify_begin(&t->arena, header, a->now, NULL);
+		v = arc_verify_begin(&t->arena, header, &o);
 		arc_verify_body(v, body);
 		for (i = 0; (q = arc_verify_question(v, i)) != NULL; i++)
 			arc_verify_answer(
@@ -46,6 +48,8 @@ verify(struct tool *t, const struct tools_signing *a)
 			tool_put_int(t, "sets", r->n_sets);
 			tool_put(t, "sealer", r->sealer);
 			tool_put_bool(t, "authentic", r->is_secure);
+			if (r->oldest_pass != ARC_NOT_KNOWN)
+				tool_put_int(t, "oldest_pass", r->oldest_pass);
 			if (r->why != NULL)
 				tool_put(t, "why", str_from(r->why));
 		}

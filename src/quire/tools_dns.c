@@ -28,7 +28,7 @@ cmd_psl(struct quire *q, int argc, char **argv)
 			    "no public suffix list: install publicsuffix"));
 	buf_init(&name, 1024);
 	buf_init(&org, 1024);
-	if (addr_domain_ascii(&name, str_from(argv[1])) &&
+	if (addr_domain_ascii(&name, tool_domain(argv[1])) &&
 	    psl_org_domain(psl, buf_str(&name), &org))
 		tool_put(&t, "org", buf_str(&org));
 	else

@@ -77,7 +77,7 @@ cmd_idna(struct quire *q, int argc, char **argv)
 		return tool_end(&t, rc);
 	buf_init(&ascii, 1024);
 	buf_init(&unicode, 1024);
-	name = str_from(argv[1]);
+	name = tool_domain(argv[1]);
 	if (!addr_domain_ascii(&ascii, name))
 		tool_put(&t, "ascii", STR("error"));
 	else {

@@ -135,6 +135,15 @@ is "ARC: one set" "$(q arc verify "$T/arc1.eml")" cv=pass
 hop "$T/arc1.eml" "arc=pass" "$T/arc2.eml"
 is "ARC: two sets" "$(q arc verify "$T/arc2.eml")" cv=pass
 like "ARC: how many" "$(q arc verify --json "$T/arc2.eml")" '"sets":2'
+like "ARC: unchanged on its way" "$(q arc verify --json "$T/arc2.eml")" \
+    '"oldest_pass":0'
+sed 's/^line/lime/' "$T/arc1.eml" >"$T/bad.eml"
+hop "$T/bad.eml" "arc=pass" "$T/changed.eml"
+like "ARC: changed by the second" \
+    "$(q arc verify --json "$T/changed.eml")" '"cv":"pass".*"oldest_pass":2'
+like "explain: the same" "$(q explain "$T/changed.eml" --ip 192.0.2.25 \
+    --helo mx1.example.test --from a@example.test --rcpt b@example.test)" \
+    'unchanged since set 2'
 sed 's/^line/lime/' "$T/arc2.eml" >"$T/bad.eml"
 is "ARC: a changed body" "$(q arc verify "$T/bad.eml")" cv=fail
 sed 's/i=1; a=ed25519-sha256; t=/i=1; a=ed25519-sha256; t=1/' "$T/arc2.eml" >"$T/bad.eml"
@@ -203,6 +212,14 @@ psl a.example.co.uk|^org=example.co.uk\$|org|-
 psl com|^org=none\$|org|-
 idna m\303\274nchen.example|^ascii=xn--mnchen-3ya.example\$|ascii|-
 idna a..b|^ascii=error\$|ascii|-
+idna m\303\274nchen.example.|^ascii=xn--mnchen-3ya.example\$|ascii|-
+idna a.|^ascii=a\$|ascii|-
+idna a..|^ascii=error\$|ascii|-
+idna .|^ascii=error\$|ascii|-
+psl a.example.co.uk.|^org=example.co.uk\$|org|-
+psl co.uk.|^org=none\$|org|-
+psl .|^org=none\$|org|-
+address check a@b.example.|^valid=no\$|why|-
 address check a@b.test|^valid=yes\$|valid|-
 address check a@b@c|^valid=no\$|valid|-
 F

@@ -7,8 +7,8 @@
  * included; is_temporary tells it apart for those who would rather wait.
  *
  * At most ARC_MAX_SETS sets, so at most one question and one check more than
- * that. Results point into the header given; an arena of three times the
- * header and ARC_ARENA is enough.
+ * that, twice as many with wants_oldest_pass. Results point into the header
+ * given; an arena of three times the header and ARC_ARENA is enough.
  */
 #ifndef ARC_H
 #define ARC_H
@@ -25,8 +25,9 @@
 #include "format/dnsmsg/dnsmsg.h"
 
 #define ARC_MAX_SETS	  50	    /* RFC 8617, 4.2.1 */
-#define ARC_ARENA	  (8 << 20) /* 51 answers of 64 KiB, results */
-#define ARC_MAX_QUESTIONS (ARC_MAX_SETS + 1)
+#define ARC_ARENA	  (8 << 20) /* answers of 32 KiB, results */
+#define ARC_MAX_QUESTIONS (2 * ARC_MAX_SETS)
+#define ARC_NOT_KNOWN	  (-1) /* oldest_pass */
 
 enum arc_cv { /* RFC 8617, 4.4 */
 	ARC_NONE,
@@ -36,6 +37,14 @@ enum arc_cv { /* RFC 8617, 4.4 */
 const char *arc_cv_name(enum arc_cv);
 bool arc_cv_from(struct str, enum arc_cv *);
 
+struct arc_options {
+	int64_t now;
+	struct dkim_keys *keys; /* borrowed, or NULL */
+	/* Look at the former message signatures too (RFC 8617, 5.2, step 5):
+	 * for who is curious, as each may want a body hash of its own. */
+	bool wants_oldest_pass;
+};
+
 struct arc_result {
 	enum arc_cv cv;
 	const char *why;    /* of a fail */
@@ -44,11 +53,14 @@ struct arc_result {
 	bool is_secure;	    /* every key's answer was */
 	struct str sealer;  /* d= of the latest seal */
 	struct str authres; /* of the latest set, behind its "i=N;" */
+	/* Of a chain that passes the instance whose message signature is the
+	 * oldest that holds, 0 if all do, or ARC_NOT_KNOWN. */
+	int oldest_pass;
 };
 
 struct arc_verify;
-struct arc_verify *arc_verify_begin(struct arena *, struct str header,
-    int64_t now, struct dkim_keys *); /* borrowed, or NULL */
+struct arc_verify *
+arc_verify_begin(struct arena *, struct str header, const struct arc_options *);
 void arc_verify_body(struct arc_verify *, struct str);
 /* The i-th, NULL behind the last one. */
 const struct dns_question *

@@ -5,24 +5,28 @@
 #include "format/arc/arc_int.h"
 #include "format/mime/mime.h"
 
-/* A signature and the key for it: seals by instance, and in place 0 the
- * latest message signature. */
+/*
+ * A signature and the key for it: seals by instance, in place 0 the latest
+ * message signature, behind the seals the former ones from the second latest
+ * on, if they are wanted.
+ */
 struct checking {
 	struct dkim_sig sig;
 	struct dkim_key key;
 	struct dns_question question;
-	bool is_answered;
+	size_t body_hash; /* of a message signature */
+	bool is_answered, is_temporary;
+	const char *why; /* it cannot hold */
 };
 
 struct arc_verify {
 	struct arena *arena;
 	struct str header;
-	int64_t now;
-	struct dkim_keys *keys;
+	struct arc_options options;
 	struct arc_chain chain;
-	struct checking *v; /* chain.n + 1 of them; NULL: nothing to check */
+	struct checking *v; /* NULL: nothing to check */
+	size_t n;
 	struct dkim_body *body;
-	size_t body_hash;
 	struct arc_result result;
 };
 
@@ -79,32 +83,75 @@ read_seals(struct arc_verify *v)
 	return true;
 }
 
-static bool
-read_message_signature(struct arc_verify *v)
+/* What is wrong with it, or NULL. */
+static const char *
+read_message_signature(
+    struct arc_verify *v, unsigned instance, struct checking *c)
 {
-	struct dkim_sig *sig = &v->v[0].sig;
+	struct dkim_sig *sig = &c->sig;
 	const char *why = NULL;
 	size_t i;
 
 	if (!dkim_sig_parse(v->arena,
-		arc_value(v->chain.set[v->chain.n].field[ARC_AMS]),
+		arc_value(v->chain.set[instance].field[ARC_AMS]),
 		DKIM_ARC_SIGNATURE, sig, &why))
-		return fail(v, why);
+		return why;
 	for (i = 0; i < sig->n_headers; i++) /* RFC 8617, 4.1.2 */
 		if (str_eq_nocase(sig->headers[i], arc_field_names[ARC_AS]))
-			return fail(v, "message signature covers a seal");
-	if (sig->x != -1 && sig->x < v->now)
-		return fail(v, "message signature has expired");
-	if (!dkim_key_question(v->arena, sig, &v->v[0].question))
-		return fail(v, "key name is too long");
-	v->body_hash = dkim_body_want(
+			return "message signature covers a seal";
+	if (sig->x != -1 && sig->x < v->options.now)
+		return "message signature has expired";
+	if (!dkim_key_question(v->arena, sig, &c->question))
+		return "key name is too long";
+	c->body_hash = dkim_body_want(
 	    v->body, sig->body_canon, sig->has_length, sig->length);
+	return NULL;
+}
+
+/* The instance of what stands in a place behind the seals. */
+static unsigned
+former(const struct arc_verify *v, size_t i)
+{
+	return 2 * v->chain.n - (unsigned)i;
+}
+
+/* RFC 8617, 5.2, step 5: none behind one that cannot hold is looked at. */
+static void
+read_former(struct arc_verify *v)
+{
+	struct checking *c;
+
+	while (v->n < 2 * v->chain.n) {
+		c = &v->v[v->n];
+		c->why = read_message_signature(v, former(v, v->n), c);
+		if (c->why != NULL)
+			break;
+		v->n++;
+	}
+}
+
+/* Everything that is to be asked for; false: nothing is. */
+static bool
+read_sets(struct arc_verify *v)
+{
+	unsigned n = v->chain.n;
+	const char *why;
+
+	v->v = arena_zalloc(v->arena, 2 * n * sizeof(*v->v));
+	v->n = n + 1;
+	if (!read_seals(v))
+		return false;
+	why = read_message_signature(v, n, &v->v[0]);
+	if (why != NULL)
+		return fail(v, why);
+	if (v->options.wants_oldest_pass)
+		read_former(v);
 	return true;
 }
 
 struct arc_verify *
 arc_verify_begin(
-    struct arena *a, struct str header, int64_t now, struct dkim_keys *keys)
+    struct arena *a, struct str header, const struct arc_options *options)
 {
 	struct arc_verify *v = arena_zalloc(a, sizeof(*v));
 	struct arc_chain *ch = &v->chain;
@@ -112,22 +159,21 @@ arc_verify_begin(
 
 	v->arena = a;
 	v->header = header;
-	v->now = now;
-	v->keys = keys;
+	v->options = *options;
 	v->body = dkim_body_new();
 	arc_collect(header, ch);
-	v->result = (struct arc_result){
-		.n_sets = ch->n, .sealer = STR(""), .authres = STR("")
-	};
+	v->result = (struct arc_result){ .n_sets = ch->n,
+		.sealer = STR(""),
+		.authres = STR(""),
+		.oldest_pass = ARC_NOT_KNOWN };
 	if (ch->n == 0 && ch->why == NULL)
 		return v; /* ARC_NONE */
 	if (!check_structure(v))
 		return v;
 	v->result.authres = arc_value(ch->set[ch->n].field[ARC_AAR]);
 	str_cut(&v->result.authres, ';', &instance);
-	v->v = arena_zalloc(a, (ch->n + 1) * sizeof(*v->v));
 	v->result.is_secure = true; /* until an answer is not */
-	if (!read_seals(v) || !read_message_signature(v))
+	if (!read_sets(v))
 		v->v = NULL;
 	return v;
 }
@@ -141,11 +187,12 @@ arc_verify_body(struct arc_verify *v, struct str in)
 const struct dns_question *
 arc_verify_question(const struct arc_verify *v, size_t i)
 {
-	return v->v == NULL || i > v->chain.n ? NULL : &v->v[i].question;
+	return v->v == NULL || i >= v->n ? NULL : &v->v[i].question;
 }
 
-/* The one key record of the answer (RFC 6376, 6.1.2). */
-static bool
+/* The one key record of the answer (RFC 6376, 6.1.2). What is wrong, or
+ * NULL. */
+static const char *
 find_key(struct arc_verify *v, struct checking *c, const struct dns_answer *an)
 {
 	const char *why = "no key record";
@@ -158,12 +205,12 @@ find_key(struct arc_verify *v, struct checking *c, const struct dns_answer *an)
 			n++;
 		}
 	if (n != 1)
-		return fail(v, n > 1 ? "more than one key record" : why);
+		return n > 1 ? "more than one key record" : why;
 	if (c->key.p.n == 0)
-		return fail(v, "key is revoked");
+		return "key is revoked";
 	if (!c->key.allows_sha256 || !c->key.allows_email)
-		return fail(v, "key is not for this");
-	return true;
+		return "key is not for this";
+	return NULL;
 }
 
 void
@@ -175,17 +222,15 @@ arc_verify_answer(struct arc_verify *v, size_t i, const struct dns_answer *an)
 		return;
 	c = &v->v[i];
 	c->is_answered = true;
-	if (!an->is_secure)
+	c->is_temporary = dns_failed(an);
+	c->why = c->is_temporary ? "no answer for a key" : find_key(v, c, an);
+	if (i <= v->chain.n && !an->is_secure)
 		v->result.is_secure = false;
-	if (dns_failed(an)) {
-		v->result.is_temporary = true;
-		fail(v, "no answer for a key");
-	} else
-		find_key(v, c, an);
 }
 
-/* The signature of the field over the text so far and the field itself. */
-static bool
+/* The signature of the field over the text so far and the field itself. What
+ * is wrong, or NULL. */
+static const char *
 check_field(struct arc_verify *v, const struct checking *c, struct buf *text,
     struct str field, enum dkim_canon canon)
 {
@@ -194,65 +239,112 @@ check_field(struct arc_verify *v, const struct checking *c, struct buf *text,
 
 	dkim_canon_sig_field(text, field, canon);
 	if (text->full)
-		return fail(v, "header is too large");
-	return dkim_check(v->keys, c->sig.algorithm, &c->key, buf_str(text),
-		   c->sig.b, &bits, &why) == DKIM_PASS ||
-	       fail(v, why);
+		return "header is too large";
+	(void)dkim_check(v->options.keys, c->sig.algorithm, &c->key,
+	    buf_str(text), c->sig.b, &bits, &why);
+	return why;
 }
 
-/* RFC 8617, 5.2, step 4 */
-static bool
-check_message(struct arc_verify *v, struct buf *text)
+/* RFC 8617, 5.2, steps 4 and 5. What is wrong, or NULL. */
+static const char *
+check_message(struct arc_verify *v, unsigned instance, const struct checking *c,
+    struct buf *text)
 {
-	const struct dkim_sig *sig = &v->v[0].sig;
+	const struct dkim_sig *sig = &c->sig;
 	const uint8_t *hash;
 	uint64_t n;
 
-	hash = dkim_body_hash(v->body, v->body_hash, &n);
+	hash = dkim_body_hash(v->body, c->body_hash, &n);
 	if (sig->has_length && sig->length > n)
-		return fail(v, "l= is more than the body has");
+		return "l= is more than the body has";
 	if (sig->bh.n != 32 || memcmp(sig->bh.p, hash, 32) != 0)
-		return fail(v, "body hash does not match");
+		return "body hash does not match";
+	buf_clear(text);
 	if (!dkim_canon_header(text, v->header, sig->headers, sig->n_headers,
 		sig->header_canon))
-		return fail(v, "too many header fields");
-	return check_field(v, &v->v[0], text,
-	    v->chain.set[v->chain.n].field[ARC_AMS], sig->header_canon);
+		return "too many header fields";
+	return check_field(v, c, text, v->chain.set[instance].field[ARC_AMS],
+	    sig->header_canon);
 }
 
-/* RFC 8617, 5.2, step 6 */
-static bool
+/* RFC 8617, 5.2, step 5 */
+static int
+oldest_pass(struct arc_verify *v, struct buf *text)
+{
+	const struct checking *c;
+	size_t i;
+
+	for (i = v->chain.n + 1; i < 2 * v->chain.n; i++) {
+		c = &v->v[i];
+		if (i < v->n && (!c->is_answered || c->is_temporary))
+			return ARC_NOT_KNOWN;
+		if (c->why != NULL ||
+		    check_message(v, former(v, i), c, text) != NULL)
+			return (int)former(v, i) + 1;
+	}
+	return 0;
+}
+
+/* RFC 8617, 5.2, step 6. What is wrong, or NULL. */
+static const char *
 check_seals(struct arc_verify *v, struct buf *text)
 {
+	const char *why = NULL;
 	unsigned i;
 
-	for (i = v->chain.n; i > 0; i--) {
+	for (i = v->chain.n; i > 0 && why == NULL; i--) {
 		buf_clear(text);
 		arc_sealed_text(text, &v->chain, 1, i);
-		if (!check_field(v, &v->v[i], text,
-			v->chain.set[i].field[ARC_AS], DKIM_RELAXED))
-			return false;
+		why = check_field(v, &v->v[i], text,
+		    v->chain.set[i].field[ARC_AS], DKIM_RELAXED);
 	}
-	return true;
+	return why;
+}
+
+/* Are all keys there that the chain needs? */
+static bool
+has_keys(struct arc_verify *v)
+{
+	const struct checking *c;
+
+	for (c = v->v; c <= v->v + v->chain.n; c++) {
+		if (!c->is_answered || c->is_temporary)
+			v->result.is_temporary = true;
+		if (!c->is_answered)
+			fail(v, "no answer for a key");
+		else if (c->why != NULL)
+			fail(v, c->why);
+	}
+	return v->result.cv != ARC_FAIL;
+}
+
+static void
+check_chain(struct arc_verify *v, struct buf *text)
+{
+	const char *why = check_message(v, v->chain.n, &v->v[0], text);
+
+	if (why == NULL)
+		why = check_seals(v, text);
+	if (why != NULL) {
+		fail(v, why);
+		return;
+	}
+	v->result.cv = ARC_PASS;
+	if (v->options.wants_oldest_pass)
+		v->result.oldest_pass = oldest_pass(v, text);
 }
 
 const struct arc_result *
 arc_verify_finish(struct arc_verify *v)
 {
 	struct buf text;
-	unsigned i;
 
 	dkim_body_finish(v->body);
-	for (i = 0; v->v != NULL && i <= v->chain.n; i++)
-		if (!v->v[i].is_answered) {
-			v->result.is_temporary = true;
-			fail(v, "no answer for a key");
-		}
-	buf_init(&text, 2 * v->header.n + 4096);
-	if (v->v != NULL && v->result.cv != ARC_FAIL &&
-	    check_message(v, &text) && check_seals(v, &text))
-		v->result.cv = ARC_PASS;
-	buf_release(&text);
+	if (v->v != NULL && has_keys(v)) {
+		buf_init(&text, 2 * v->header.n + 4096);
+		check_chain(v, &text);
+		buf_release(&text);
+	}
 	dkim_body_free(&v->body);
 	return &v->result;
 }

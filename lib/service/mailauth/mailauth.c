@@ -242,13 +242,15 @@ begin_header(struct mailauth *m, struct str header)
 		.is_public_suffix = is_suffix,
 		.arg = (void *)(uintptr_t)m->setup->psl,
 		.keys = m->setup->keys };
+	const struct arc_options arc = { .now = m->client.now,
+		.keys = m->setup->keys,
+		.wants_oldest_pass = m->setup->wants_oldest_pass };
 	struct dmarc_options dmarc = { .org = org_of,
 		.arg = m->setup->psl,
 		.is_tree_walk = m->setup->is_tree_walk };
 
 	m->dkim.verify = dkim_verify_begin(a, header, &dkim);
-	m->arc.verify =
-	    arc_verify_begin(a, header, m->client.now, m->setup->keys);
+	m->arc.verify = arc_verify_begin(a, header, &arc);
 	add(m, dkim_run, &m->dkim);
 	add(m, arc_run, &m->arc);
 	m->result.from = STR("");

@@ -49,7 +49,8 @@ struct mailauth_setup {
 	const struct str *dnsbl;
 	size_t n_dnsbl; /* at most MAILAUTH_MAX_DNSBL */
 	unsigned limit_ms;
-	bool is_tree_walk; /* DMARC's organizations without the list */
+	bool wants_oldest_pass; /* see struct arc_options */
+	bool is_tree_walk;	/* DMARC's organizations without the list */
 	/* Or NULL. Event "mailauth", a line for each message; metrics
 	 * mailauth_iprev, _spf, _dkim, _arc, _dmarc by result and
 	 * mailauth_ms by "late" or "in time". */

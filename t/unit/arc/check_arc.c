@@ -36,31 +36,42 @@ teardown(void)
 	EVP_PKEY_free(key);
 }
 
+/* `status` of the first n + 1 keys, those of the chain; `former` of others. */
 static struct arc_result
-verify(struct str m, enum dns_status status)
+verify_all(struct str m, bool wants, size_t n, enum dns_status status,
+    enum dns_status former)
 {
+	const struct arc_options o = { .now = 1000,
+		.wants_oldest_pass = wants };
 	struct dns_record record = { .type = DNS_TXT,
 		.text = buf_str(&key_text) };
-	struct dns_answer an = { .status = status,
-		.v = &record,
-		.n = status == DNS_OK,
-		.is_secure = true };
+	struct dns_answer an = { .v = &record, .is_secure = true };
 	size_t split = mime_header_length(m), i;
 	struct arc_verify *v;
 	struct arc_result r;
 
-	v = arc_verify_begin(&arena, str_sub(m, 0, split), 1000, NULL);
+	v = arc_verify_begin(&arena, str_sub(m, 0, split), &o);
 	for (i = split; i < m.n; i += 2)
 		arc_verify_body(v, str_sub(m, i, 2));
 	for (i = 0; arc_verify_question(v, i) != NULL; i++) {
 		ck_assert(str_eq(arc_verify_question(v, i)->name,
 		    STR("sel._domainkey.seal.test")));
+		an.status = i <= n ? status : former;
+		an.n = an.status == DNS_OK;
 		arc_verify_answer(v, i, &an);
 	}
 	ck_assert_uint_le(i, ARC_MAX_QUESTIONS);
 	r = *arc_verify_finish(v);
+	ck_assert(
+	    r.cv != ARC_PASS || i == (wants ? 2 * r.n_sets : r.n_sets + 1u));
 	arc_verify_free(&v);
 	return r;
+}
+
+static struct arc_result
+verify(struct str m, enum dns_status status)
+{
+	return verify_all(m, false, ARC_MAX_SETS, status, status);
 }
 
 static int
@@ -181,6 +192,47 @@ START_TEST(break_table)
 }
 END_TEST
 
+/* RFC 8617, 5.2, step 5: four sets, a change before one of them */
+static const struct {
+	unsigned before;
+	const char *from, *to;
+	int oldest_pass;
+} changes[] = {
+	{ 1, "body\r\n", "hody\r\n", 0 },
+	{ 2, "body\r\n", "hody\r\n", 2 },
+	{ 3, "s  s", "t  s", 3 },
+	{ 4, "body\r\n", "hody\r\n", 4 },
+	/* relaxed */
+	{ 3, "s  s", "s s", 0 },
+	{ 3, "\nFrom:", "\nX-New: field\r\nFrom:", 0 },
+	{ 3, "\nSubject:", "\nX-Subject:", 3 },
+};
+
+START_TEST(oldest_pass)
+{
+	struct arc_result r;
+	unsigned i;
+
+	for (i = 1; i <= 4; i++) {
+		if (i == changes[_i].before)
+			edit(changes[_i].from, changes[_i].to);
+		seal(i == 1 ? ARC_NONE : ARC_PASS);
+	}
+	r = verify_all(buf_str(&mail), true, 4, DNS_OK, DNS_OK);
+	ck_assert_msg(r.cv == ARC_PASS, "%s", r.why);
+	ck_assert_int_eq(r.oldest_pass, changes[_i].oldest_pass);
+	/* the keys of former signatures are no matter of the chain */
+	r = verify_all(buf_str(&mail), true, 4, DNS_OK, DNS_TEMPFAIL);
+	ck_assert(r.cv == ARC_PASS && !r.is_temporary);
+	ck_assert_int_eq(r.oldest_pass, ARC_NOT_KNOWN);
+	r = verify_all(buf_str(&mail), true, 4, DNS_OK, DNS_NXDOMAIN);
+	ck_assert_int_eq(r.cv, ARC_PASS);
+	ck_assert_int_eq(r.oldest_pass, 4);
+	r = verify(buf_str(&mail), DNS_OK);
+	ck_assert_int_eq(r.oldest_pass, ARC_NOT_KNOWN);
+}
+END_TEST
+
 /* RFC 8617, 5.2.1 */
 START_TEST(dns_trouble)
 {
@@ -229,6 +281,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, round_trip);
 	tcase_add_loop_test(t, break_table, 0, N(breaks));
+	tcase_add_loop_test(t, oldest_pass, 0, N(changes));
 	tcase_add_test(t, dns_trouble);
 	tcase_add_test(t, failed_and_full);
 	suite_add_tcase(s, t);
