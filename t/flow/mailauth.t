@@ -219,7 +219,7 @@ idna .|^ascii=error\$|ascii|-
 psl a.example.co.uk.|^org=example.co.uk\$|org|-
 psl co.uk.|^org=none\$|org|-
 psl .|^org=none\$|org|-
-address check a@b.example.|^valid=no\$|why|-
+address check a@b.example.|^valid=no\$|valid|-
 address check a@b.test|^valid=yes\$|valid|-
 address check a@b@c|^valid=no\$|valid|-
 F
