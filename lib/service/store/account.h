@@ -70,6 +70,8 @@ struct account_opts {
 	 */
 	bool has_marks;
 	int marksfd;
+	/* how long to wait for a lock; 0: STORE_LOCK_MS */
+	int lock_ms;
 	enum account_export exports;
 	bool coexist; /* Dovecot serves it at the same time: a migration */
 	/* Called with one line when something is worth a log entry; may be

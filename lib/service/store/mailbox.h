@@ -9,7 +9,7 @@
  * that allows expunges; so numbers never move under a running command.
  *
  * One writer at a time holds the mailbox's lock file; calls that write wait
- * for it at most STORE_LOCK_MS and then fail with ERR_TEMP. What a call
+ * for it at most account_opts.lock_ms and then fail with ERR_TEMP. What a call
  * reports as done is durable when it returns (sync mode `posix`).
  *
  * Failing calls return -1 and fill *err; nothing is then half done.

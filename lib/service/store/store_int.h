@@ -156,6 +156,7 @@ struct journal {
 	enum journal_kind kind;
 	int dirfd; /* the quire/ or acct/ directory, borrowed */
 	int fd, lockfd, pubfd;
+	int lock_ms; /* so long it waits for a lock */
 	bool readonly, is_locked;
 	bool is_hidden; /* in memory only (journal_hidden.c) */
 	bool is_broken; /* a sync failed: what is on disk is not known */

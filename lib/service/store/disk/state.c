@@ -125,7 +125,7 @@ id_make(const struct account *a, int dirfd, const uint8_t id[16])
 {
 	int rc = 0, error;
 
-	if (fs_lock(a->j.lockfd, LOCK_ID, true, STORE_LOCK_MS, NULL) == -1)
+	if (fs_lock(a->j.lockfd, LOCK_ID, true, a->j.lock_ms, NULL) == -1)
 		return -1;
 	if (!has_id(dirfd, id))
 		rc = id_write(dirfd, id);

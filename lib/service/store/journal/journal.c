@@ -68,6 +68,7 @@ journal_init(
 		.fd = -1,
 		.lockfd = -1,
 		.pubfd = -1,
+		.lock_ms = STORE_LOCK_MS,
 		.readonly = readonly };
 }
 
@@ -371,8 +372,7 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 	if (j->readonly)
 		return err_set(e, ERR_PERM, "opened read-only");
 	for (;;) {
-		if (fs_lock(j->lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) ==
-		    -1)
+		if (fs_lock(j->lockfd, LOCK_WRITER, true, j->lock_ms, e) == -1)
 			return -1;
 		if (same_file(j->dirfd, "lock", j->lockfd, &st))
 			break;

@@ -219,7 +219,7 @@ copy_link(struct copy *c, struct scan_mark *mark, struct err *e)
 
 	for (i = 0; i < c->n; i++)
 		prepare(c, &c->v[i], view_row(&c->src->v, c->v[i].from));
-	if (fs_lock(dst->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == -1)
+	if (fs_lock(dst->j.lockfd, LOCK_SCAN, true, dst->j.lock_ms, e) == -1)
 		return -1;
 	scan_mark(dst, mark);
 	for (i = 0; i < c->n && rc == 0; i++)
@@ -267,7 +267,8 @@ copy_lock(struct mailbox *dst, struct err *e)
 {
 	if (coexist_begin_adding(dst, e) == -1)
 		return -1;
-	if (fs_lock(dst->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) == 0)
+	if (fs_lock(dst->j.lockfd, LOCK_REGISTER, false, dst->j.lock_ms, e) ==
+	    0)
 		return 0;
 	coexist_end(dst);
 	return -1;

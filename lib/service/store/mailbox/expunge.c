@@ -200,7 +200,7 @@ bury(struct mailbox *m, unsigned n, struct err *e)
 	if (n > MIRROR_BATCH)
 		n = MIRROR_BATCH;
 	if (mailbox_expfd(m, e) == -1 ||
-	    fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == -1)
+	    fs_lock(m->j.lockfd, LOCK_SCAN, true, m->j.lock_ms, e) == -1)
 		return -1;
 	if (mailbox_follow(m, e) == -1) {
 		fs_unlock(m->j.lockfd, LOCK_SCAN);

@@ -60,7 +60,7 @@ rename_all(struct mailbox *m, struct incoming **in, size_t n,
 	char name[NAME_LEN + 1];
 	size_t i;
 
-	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == -1)
+	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, m->j.lock_ms, e) == -1)
 		return -1;
 	scan_mark(m, mark);
 	for (i = 0; i < n; i++) {
@@ -172,8 +172,7 @@ mailbox_commit(struct mailbox *m, struct incoming **in, size_t n,
 	if (coexist_begin_adding(m, e) == -1)
 		return -1;
 	/* while this is held a scan waits for us to register the files */
-	if (fs_lock(m->j.lockfd, LOCK_REGISTER, false, STORE_LOCK_MS, e) ==
-	    -1) {
+	if (fs_lock(m->j.lockfd, LOCK_REGISTER, false, m->j.lock_ms, e) == -1) {
 		coexist_end(m);
 		return -1;
 	}

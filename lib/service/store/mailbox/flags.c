@@ -70,7 +70,7 @@ mailbox_keyword_define(
 	if (!keyword_is_valid(name))
 		return err_set(e, ERR_PERM, "not a keyword");
 	/* Dovecot gives out letters under this lock */
-	if (coexist_begin(m, STORE_LOCK_MS, e) == -1)
+	if (coexist_begin(m, m->j.lock_ms, e) == -1)
 		return -1;
 	if (mailbox_lock(m, e) == -1) {
 		coexist_end(m);

@@ -68,7 +68,7 @@ rescue(struct mailbox *m, uint32_t *uidvalidity, struct err *e)
 	int rc = 0;
 
 	if (journal_open_lock(&m->j, e) == -1 ||
-	    fs_lock(m->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+	    fs_lock(m->j.lockfd, LOCK_WRITER, true, m->j.lock_ms, e) == -1)
 		return -1;
 	/* again: another session may have been first */
 	if (mailbox_load(m, &why) == -1) {
@@ -135,6 +135,7 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 	ranges_init(&m->recent, 1 << 20);
 	ranges_init(&m->measured, 1 << 20);
 	journal_init(&m->j, JOURNAL_MAILBOX, -1, ro);
+	m->j.lock_ms = a->opts.lock_ms;
 	rc = open_fds(m, mailboxid, e);
 	if (rc == 0) {
 		m->j.dirfd = m->qfd;

@@ -229,7 +229,7 @@ mailbox_mirror(struct mailbox *m, unsigned n, struct err *e)
 		n = MIRROR_BATCH;
 	if (!coexist_begin_renaming(m))
 		return 0;
-	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == 0) {
+	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, m->j.lock_ms, e) == 0) {
 		if (mailbox_lock(m, e) == 0) {
 			rc = mirror_locked(m, n, e);
 			ops_clear(&m->ops);

@@ -319,7 +319,7 @@ mailbox_scan(struct mailbox *m, struct err *e)
 		return e != NULL && e->kind != ERR_TEMP ? -1 : 0;
 	s.has_register = fs_lock(m->j.lockfd, LOCK_REGISTER, true, REGISTER_MS,
 			     &ignored) == 0;
-	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == 0) {
+	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, m->j.lock_ms, e) == 0) {
 		rc = scan_locked(&s, e);
 		fs_unlock(m->j.lockfd, LOCK_SCAN);
 	}

@@ -475,7 +475,7 @@ adopt_mailbox(struct mailbox *m, uint32_t uidvalidity,
 	    dotlock_take(&lock, m->dirfd, UIDLIST_LOCK, DOTLOCK_MS, e) == -1)
 		return -1;
 	if (journal_open_lock(&m->j, e) == 0 &&
-	    fs_lock(m->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == 0) {
+	    fs_lock(m->j.lockfd, LOCK_WRITER, true, m->j.lock_ms, e) == 0) {
 		/* another session may have been first */
 		rc = fstatat(m->qfd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0 ?
 			 0 :

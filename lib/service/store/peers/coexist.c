@@ -61,7 +61,7 @@ coexist_begin_renaming(struct mailbox *m)
 int
 coexist_begin_adding(struct mailbox *m, struct err *e)
 {
-	if (coexist_begin(m, STORE_LOCK_MS, e) == -1)
+	if (coexist_begin(m, m->j.lock_ms, e) == -1)
 		return -1;
 	if (!coexist_is_on(m) || import_now(m, e) == 0)
 		return 0;
@@ -75,7 +75,7 @@ coexist_adopt(struct mailbox *m, uint32_t uidvalidity,
 {
 	int rc;
 
-	if (coexist_begin(m, STORE_LOCK_MS, e) == -1)
+	if (coexist_begin(m, m->j.lock_ms, e) == -1)
 		return -1;
 	rc = adopt_mailbox(m, uidvalidity, mailboxid, e);
 	if (rc == 0)

@@ -228,7 +228,7 @@ rebuild_open(struct mailbox *m, const struct rebuild_opts *o, struct past *past,
 	    (m->uidlist_held == 0 && dotlock_take(&lock, m->dirfd, UIDLIST_LOCK,
 					 DOTLOCK_MS, e) == -1))
 		return -1;
-	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, STORE_LOCK_MS, e) == 0) {
+	if (fs_lock(m->j.lockfd, LOCK_SCAN, true, m->j.lock_ms, e) == 0) {
 		rc =
 		    rebuild_locked(m, o->new_uidvalidity, uidvalidity, past, e);
 		fs_unlock(m->j.lockfd, LOCK_SCAN);

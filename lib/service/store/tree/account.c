@@ -186,6 +186,7 @@ open_journal(struct account *a, struct err *e)
 	struct err why = { 0 };
 
 	journal_init(&a->j, JOURNAL_ACCOUNT, a->acctfd, a->opts.readonly);
+	a->j.lock_ms = a->opts.lock_ms;
 	if (a->acctfd == -1)
 		return account_adopt_hidden(a, e);
 	if (account_load(a, &why) == 0)
@@ -218,6 +219,8 @@ account_open(struct account **out, int rootfd, const struct account_opts *opts,
 		.acctfd = -1,
 		.stream = { .fd = -1, .dirfd = -1 } };
 	a->rootfd = fcntl(rootfd, F_DUPFD_CLOEXEC, 3);
+	if (a->opts.lock_ms == 0)
+		a->opts.lock_ms = STORE_LOCK_MS;
 	journal_init(&a->j, JOURNAL_ACCOUNT, -1, opts->readonly);
 	tree_init(&a->tree);
 	ops_init(&a->ops);

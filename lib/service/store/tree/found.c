@@ -313,7 +313,7 @@ account_rescue(struct account *a, const char *why, struct err *e)
 	int rc = 0;
 
 	if (journal_open_lock(&a->j, e) == -1 ||
-	    fs_lock(a->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+	    fs_lock(a->j.lockfd, LOCK_WRITER, true, a->j.lock_ms, e) == -1)
 		return -1;
 	/* another session may have been first */
 	journal_init(&again, JOURNAL_ACCOUNT, a->acctfd, true);
@@ -335,7 +335,7 @@ account_adopt(struct account *a, struct err *e)
 	int rc;
 
 	if (journal_open_lock(&a->j, e) == -1 ||
-	    fs_lock(a->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+	    fs_lock(a->j.lockfd, LOCK_WRITER, true, a->j.lock_ms, e) == -1)
 		return -1;
 	if (fstatat(a->acctfd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		fs_unlock(a->j.lockfd, LOCK_WRITER);

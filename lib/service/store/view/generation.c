@@ -101,6 +101,7 @@ take_over(struct mailbox *m, struct journal *n)
 	if (n->cache_no != j->cache_no)
 		memset(m->v.cache, 0, m->v.n * sizeof(*m->v.cache));
 	n->lockfd = j->lockfd;
+	n->lock_ms = j->lock_ms;
 	n->is_locked = j->is_locked;
 	if (n->pubfd != j->pubfd)
 		close(j->pubfd);
@@ -376,7 +377,7 @@ generation_revive(struct mailbox *m, struct err *e)
 	    index_was_cut(m->v.block))
 		return 0;
 	if (renew_directory(m, e) == -1 ||
-	    fs_lock(m->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+	    fs_lock(m->j.lockfd, LOCK_WRITER, true, m->j.lock_ms, e) == -1)
 		return -1;
 	rc = revive_locked(m, e);
 	fs_unlock(m->j.lockfd, LOCK_WRITER);

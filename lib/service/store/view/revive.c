@@ -67,7 +67,7 @@ account_revive(struct account *a, struct err *e)
 	close(was);
 	a->j.dirfd = a->acctfd;
 	if (journal_open_lock(&a->j, e) == -1 ||
-	    fs_lock(a->j.lockfd, LOCK_WRITER, true, STORE_LOCK_MS, e) == -1)
+	    fs_lock(a->j.lockfd, LOCK_WRITER, true, a->j.lock_ms, e) == -1)
 		return -1;
 	rc = revive_locked(a, e);
 	fs_unlock(a->j.lockfd, LOCK_WRITER);
