@@ -21,6 +21,7 @@
  * never be told of a change again.
  */
 #define MAX_WORDS 32
+#define OWN_WORDS 10 /* of those, after what --doveadm says */
 
 extern char **environ;
 
@@ -85,6 +86,9 @@ add_command(struct going_back *g, const struct export_box *box)
 	if (g->new_uidvalidity && box->expunged > 0)
 		put_number(b, "--uid-validity",
 		    store_new_uidvalidity(g->account, box->name));
+	/* what looks like an option is none */
+	if (str_starts(box->name, STR("-")))
+		put_word(b, STR("--"));
 	put_mailbox(b, box->name, g->separator);
 	buf_putc(b, '\0');
 	g->ncommands++;
@@ -242,6 +246,35 @@ export_maildir(void *arg, const struct quire_maildir *m)
 
 /* ---- the command ---- */
 
+static size_t
+count_words(const char *s)
+{
+	struct str rest = str_from(s), word;
+	size_t n = 0;
+
+	while (rest.n > 0) {
+		str_cut(&rest, ' ', &word);
+		n += word.n > 0;
+	}
+	return n;
+}
+
+static int
+check(const struct going_back *g, const struct quire_places *p)
+{
+	size_t n = count_words(g->doveadm);
+
+	if (p->dir != NULL ? p->n > 0 : p->index != NULL)
+		return quire_fail(EX_USAGE,
+		    "give either --maildir DIR [--index-root DIR] or accounts");
+	if (n == 0 || n > MAX_WORDS - OWN_WORDS)
+		return quire_fail(EX_USAGE, "--doveadm takes 1 to %d words",
+		    MAX_WORDS - OWN_WORDS);
+	if (g->user != NULL && g->user[0] == '\0')
+		return quire_fail(EX_USAGE, "--user takes a name");
+	return 0;
+}
+
 static int
 parse(struct going_back *g, struct quire_places *p, int argc, char **argv)
 {
@@ -273,6 +306,9 @@ parse(struct going_back *g, struct quire_places *p, int argc, char **argv)
 			break;
 		case 'S':
 			g->separator = optarg[0];
+			if (strlen(optarg) != 1)
+				return quire_fail(EX_USAGE,
+				    "--separator takes one character");
 			break;
 		case 'v':
 			g->new_uidvalidity = true;
@@ -281,12 +317,9 @@ parse(struct going_back *g, struct quire_places *p, int argc, char **argv)
 			if (!quire_place_option(p, c, optarg))
 				return EX_USAGE;
 		}
-	if (p->dir != NULL && optind < argc)
-		return quire_fail(
-		    EX_USAGE, "give either --maildir DIR or accounts");
 	p->names = argv + optind;
 	p->n = argc - optind;
-	return 0;
+	return check(g, p);
 }
 
 int

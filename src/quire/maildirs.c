@@ -59,6 +59,16 @@ open_marks(struct quire_maildir *m, const struct quire *q, bool is_look)
 	m->has_marks = m->marksfd != -1;
 }
 
+/* A wrong name must not become a Maildir. */
+static bool
+is_maildir(int fd)
+{
+	struct stat st;
+
+	return fstatat(fd, "cur", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
 static int
 in_dir(const struct quire *q, const struct quire_places *p, const char *path,
     const char *index, const struct config_account *account)
@@ -70,6 +80,11 @@ in_dir(const struct quire *q, const struct quire_places *p, const char *path,
 	m.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m.fd == -1)
 		return quire_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
+	if (account == NULL && !is_maildir(m.fd)) {
+		close(m.fd);
+		return quire_fail(
+		    EX_NOINPUT, "%s: no Maildir, it has no cur/", path);
+	}
 	open_marks(&m, q, p->is_look);
 	rc = open_index(&m, index, !p->is_look);
 	if (rc == 0)
