@@ -303,6 +303,31 @@ START_TEST(damaged)
 }
 END_TEST
 
+/* A transaction in its midst is: the list still has what it said. */
+START_TEST(damaged_inside)
+{
+	uint32_t uidvalidity = fill(true);
+	struct rebuild_box b;
+	struct account *a;
+	struct mailbox *m;
+
+	t_sh("printf x | dd of=quire/journal bs=1 seek=300 conv=notrunc "
+	     "2>/dev/null");
+	b = rebuild(false, NULL);
+	ck_assert_str_eq(b.from, "dovecot-3");
+	ck_assert_uint_eq(b.kept, 3);
+	ck_assert_uint_eq(b.fresh, 0);
+	ck_assert_uint_eq(b.uidvalidity, uidvalidity);
+	a = opened(true);
+	m = t_mailbox(a, "INBOX");
+	same_but_next(m);
+	mailbox_close(&m);
+	account_close(&a);
+	t_sh("test -e quire/journal.bad");
+	t_verify();
+}
+END_TEST
+
 START_TEST(no_such_mailbox)
 {
 	struct account_opts opts = { .hostname = "mx.example" };
@@ -375,6 +400,7 @@ main(void)
 	tcase_add_test(t, numbered_anew);
 	tcase_add_test(t, all_numbered_anew);
 	tcase_add_loop_test(t, damaged, 0, 2);
+	tcase_add_test(t, damaged_inside);
 	tcase_add_test(t, no_such_mailbox);
 	tcase_add_test(t, stopped);
 	tcase_set_timeout(t, 60);

@@ -92,7 +92,8 @@ judge_tail(struct verify *v, const struct journal *j, uint64_t size)
 		verify_found(v, VERIFY_ERROR, "journal-damage", 0, "journal",
 		    "no valid transaction at offset %llu, but others after "
 		    "it: the next session keeps it as journal.bad and goes on "
-		    "with what stands; restore it from a backup before that",
+		    "with what stands; restore it from a backup before that, "
+		    "or run quire rebuild where there is a dovecot-uidlist",
 		    at);
 	else if (j->pub_ok)
 		verify_found(v, VERIFY_ERROR, "journal-damage", 0, "journal",

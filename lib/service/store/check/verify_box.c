@@ -162,10 +162,13 @@ check_identity(struct box *b, const struct node *node)
 	uint64_t ino = b->m.v.ino != 0 ? b->m.v.ino : j->ino;
 	struct stat st;
 
-	if (memcmp(j->mailboxid, node->id, 16) != 0)
+	/* one without a header has none */
+	if (j->gen != 0 && memcmp(j->mailboxid, node->id, 16) != 0)
 		verify_found(b->v, VERIFY_ERROR, "mailbox-id", 0, "journal",
 		    "has another MAILBOXID than the account's journal: a "
-		    "folder copied over this one?");
+		    "folder copied over this one? It gets its own when it is "
+		    "moved to another name and, after a session has listed "
+		    "that, back");
 	if (fstat(j->fd, &st) == 0 && (uint64_t)st.st_ino != ino)
 		verify_found(b->v, VERIFY_NOTE, "restored", 0, "journal",
 		    "is a copy: the next session that writes leaves out UIDs");
@@ -306,7 +309,8 @@ check_box(struct box *b, const struct node *node)
 			verify_found(v, VERIFY_ERROR, "no-journal", 0,
 			    label(b, "quire/journal"),
 			    "missing: restore it from a backup; the next "
-			    "session gives all messages new UIDs");
+			    "session takes UIDs from dovecot-uidlist, without "
+			    "one all messages get new ones");
 		return;
 	case READ_PART:
 		check_identity(b, node);

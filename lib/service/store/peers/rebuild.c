@@ -255,6 +255,68 @@ tell(struct mailbox *m, const struct past *past, const struct adopt_box *found,
 		compare(m, past, b);
 }
 
+/* ---- a damaged journal ---- */
+
+static int
+apply_nothing(void *arg, const struct txn *t)
+{
+	(void)arg, (void)t;
+	return 0;
+}
+
+/* Does it say less than was acknowledged? */
+static bool
+is_damaged(struct journal *j)
+{
+	struct stat st;
+	uint64_t size;
+
+	if (journal_open(j, NULL) == -1 || fstat(j->fd, &st) == -1)
+		return false; /* opening the mailbox sees to it */
+	size = (uint64_t)st.st_size;
+	if (journal_read(j, size, apply_nothing, NULL, NULL) == -1)
+		return false;
+	return j->end < size && (journal_has_later(j, size) ||
+				    (j->pub_ok && j->pub.end > j->end));
+}
+
+/*
+ * A session goes on with the transactions that stand, and messages whose ADD
+ * does not get new UIDs, and so new lines in the list. Here the list as it is
+ * knows better.
+ */
+static int
+put_damaged_aside(struct account *a, const struct node *node, struct err *e)
+{
+	char dir[NAME_LEN + 1];
+	struct journal j;
+	struct stat st;
+	int fd = -1, qfd = -1, rc = 0;
+
+	if (!account_dir(a, str_from(node->name), dir) ||
+	    (fd = fs_open_dir(a->rootfd, dir)) == -1 ||
+	    fstatat(fd, UIDLIST, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    (qfd = state_open(a, fd, node->id, false)) == -1)
+		goto done;
+	journal_init(&j, JOURNAL_MAILBOX, qfd, false);
+	j.lock_ms = a->opts.lock_ms;
+	if (journal_open_lock(&j, e) == -1 ||
+	    fs_lock(j.lockfd, LOCK_WRITER, true, j.lock_ms, e) == -1)
+		rc = -1;
+	else if (is_damaged(&j)) {
+		account_log(a, 0, "store.rescued", "journal is damaged");
+		if (step_replace(qfd, "journal", "journal.bad") == -1)
+			rc = err_sys(e, "put damaged journal aside");
+	}
+	journal_release(&j);
+done:
+	if (qfd != -1)
+		close(qfd);
+	if (fd != -1)
+		close(fd);
+	return rc;
+}
+
 static int
 rebuild_one(struct account *a, const char *name, const struct rebuild_opts *o,
     struct rebuild_box *b, struct err *e)
@@ -262,9 +324,13 @@ rebuild_one(struct account *a, const char *name, const struct rebuild_opts *o,
 	struct adopt_box found = { 0 };
 	struct past past = { 0 };
 	struct mailbox *m = NULL;
+	const struct node *node = tree_find(&a->tree, str_from(name));
 	int rc = 0;
 
-	/* one that is lost or damaged is made anew by opening it */
+	if (node != NULL && !o->new_uidvalidity &&
+	    put_damaged_aside(a, node, e) == -1)
+		return -1;
+	/* one that is lost is made anew by opening it */
 	a->adopting = &found;
 	if (account_open_mailbox(a, str_from(name), false, &m, e) != ACCOUNT_OK)
 		rc = -1;
