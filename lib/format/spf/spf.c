@@ -6,7 +6,7 @@
  * short records costs less than one packet.
  *
  * So a run must depend on nothing but the client and the known answers, and
- * what it counts starts from zero.
+ * what it counts starts from zero. Mechanisms are in spf_mech.c.
  */
 #include "format/spf/spf.h"
 
@@ -14,8 +14,6 @@
 
 #include <arpa/inet.h>
 #include <string.h>
-
-static enum spf_verdict check_host(struct spf *, struct str domain, bool sub);
 
 struct str
 spf_ip_text(struct arena *a, const struct spf_client *cl)
@@ -155,235 +153,6 @@ spf_answer(struct spf *s, const struct dns_answer *answer)
 	s->result.n_questions++;
 }
 
-/* --- mechanisms (RFC 7208, 5) --- */
-
-enum match {
-	NO_MATCH,
-	MATCH,
-	MATCH_NEED_DNS,
-	MATCH_TEMPERROR,
-	MATCH_PERMERROR,
-};
-
-static enum match
-problem(struct spf *s, enum match m, const char *why)
-{
-	s->result.problem = why;
-	return m;
-}
-
-/* More answers without records than are allowed? RFC 7208, 4.6.4 */
-static bool
-too_void(struct spf *s, const struct dns_answer *an)
-{
-	return dns_is_void(an) && ++s->result.n_void > SPF_MAX_VOID;
-}
-
-static bool
-in_prefix(const uint8_t *a, const uint8_t *b, uint64_t bits)
-{
-	uint64_t whole = bits / 8, rest = bits % 8;
-
-	return memcmp(a, b, whole) == 0 &&
-	       (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
-}
-
-static enum dns_type
-address_type(const struct spf *s)
-{
-	return s->client.is_ipv6 ? DNS_AAAA : DNS_A;
-}
-
-static bool
-has_client(const struct spf *s, const struct dns_answer *an,
-    const struct spf_cidr *cidr)
-{
-	uint64_t bits = s->client.is_ipv6 ? cidr->v6 : cidr->v4;
-	size_t i;
-
-	for (i = 0; i < an->n; i++)
-		if (in_prefix(an->v[i].ip, s->client.ip, bits))
-			return true;
-	return false;
-}
-
-/* Are the client's addresses among those of the host? */
-static enum match
-match_host(struct spf *s, struct str host, const struct spf_cidr *cidr)
-{
-	const struct dns_answer *an = spf_look_up(s, address_type(s), host);
-
-	if (an == NULL)
-		return MATCH_NEED_DNS;
-	if (dns_failed(an))
-		return problem(s, MATCH_TEMPERROR, "no answer for an address");
-	if (too_void(s, an))
-		return problem(s, MATCH_PERMERROR, "too many void lookups");
-	return has_client(s, an, cidr) ? MATCH : NO_MATCH;
-}
-
-/* RFC 7208, 5.4 */
-static enum match
-match_mx(struct spf *s, struct str domain, const struct spf_cidr *cidr)
-{
-	const struct dns_answer *an = spf_look_up(s, DNS_MX, domain);
-	enum match m;
-	size_t i;
-
-	if (an == NULL)
-		return MATCH_NEED_DNS;
-	if (dns_failed(an))
-		return problem(s, MATCH_TEMPERROR, "no answer for MX");
-	if (too_void(s, an))
-		return problem(s, MATCH_PERMERROR, "too many void lookups");
-	if (an->n > SPF_MAX_ADDRESSES)
-		return problem(s, MATCH_PERMERROR, "too many MX records");
-	for (i = 0; i < an->n; i++) {
-		if (str_eq(an->v[i].mx.exchange, STR("."))) /* RFC 7505, 3 */
-			continue;
-		m = match_host(s, an->v[i].mx.exchange, cidr);
-		if (m != NO_MATCH)
-			return m;
-	}
-	return NO_MATCH;
-}
-
-static const struct dns_answer *
-look_up_ptr(struct spf *s)
-{
-	return spf_look_up(s, DNS_PTR,
-	    dns_name_reverse(s->arena, s->client.ip, s->client.is_ipv6));
-}
-
-bool
-spf_validated_names(struct spf *s, bool is_counted, struct spf_names *out)
-{
-	static const struct spf_cidr whole = { 32, 128 };
-	const struct dns_answer *ptr, *an;
-	size_t i;
-
-	out->n = 0;
-	if (is_counted && !s->has_counted_p) {
-		s->has_counted_p = true;
-		s->result.n_lookups++;
-	}
-	if ((ptr = look_up_ptr(s)) == NULL)
-		return false;
-	for (i = 0; i < ptr->n && i < SPF_MAX_ADDRESSES; i++) {
-		an = spf_look_up(s, address_type(s), ptr->v[i].name);
-		if (an == NULL)
-			return false;
-		/* RFC 7208, 5.5: a failed one is passed over */
-		if (has_client(s, an, &whole))
-			out->v[out->n++] = ptr->v[i].name;
-	}
-	return true;
-}
-
-/* RFC 7208, 5.5 */
-static enum match
-match_ptr(struct spf *s, struct str domain)
-{
-	const struct dns_answer *ptr;
-	struct spf_names names;
-	size_t i;
-
-	if ((ptr = look_up_ptr(s)) == NULL)
-		return MATCH_NEED_DNS;
-	if (too_void(s, ptr))
-		return problem(s, MATCH_PERMERROR, "too many void lookups");
-	if (!spf_validated_names(s, false, &names))
-		return MATCH_NEED_DNS;
-	for (i = 0; i < names.n; i++)
-		if (dns_name_within(names.v[i], domain))
-			return MATCH;
-	return NO_MATCH;
-}
-
-/* RFC 7208, 5.7: always A, whatever the client's family */
-static enum match
-match_exists(struct spf *s, struct str domain)
-{
-	const struct dns_answer *an = spf_look_up(s, DNS_A, domain);
-
-	if (an == NULL)
-		return MATCH_NEED_DNS;
-	if (dns_failed(an))
-		return problem(s, MATCH_TEMPERROR, "no answer for exists");
-	if (too_void(s, an))
-		return problem(s, MATCH_PERMERROR, "too many void lookups");
-	return an->n > 0 ? MATCH : NO_MATCH;
-}
-
-/* RFC 7208, 5.2 */
-static enum match
-match_include(struct spf *s, struct str domain)
-{
-	switch (check_host(s, domain, true)) {
-	case SPF_NEED_DNS:
-		return MATCH_NEED_DNS;
-	case SPF_PASS:
-		return MATCH;
-	case SPF_FAIL:
-	case SPF_SOFTFAIL:
-	case SPF_NEUTRAL:
-		return NO_MATCH;
-	case SPF_TEMPERROR:
-		return MATCH_TEMPERROR;
-	case SPF_PERMERROR:
-		return MATCH_PERMERROR;
-	case SPF_NONE:
-		return problem(
-		    s, MATCH_PERMERROR, "included domain has no record");
-	}
-	return MATCH_PERMERROR;
-}
-
-static bool
-does_look_up(enum spf_mech mech)
-{
-	return mech != SPF_ALL && mech != SPF_IP4 && mech != SPF_IP6;
-}
-
-static enum match
-match_term(struct spf *s, const struct spf_term *t, struct str domain)
-{
-	struct str target = domain;
-
-	if (does_look_up(t->mech) && ++s->result.n_lookups > SPF_MAX_LOOKUPS)
-		return problem(s, MATCH_PERMERROR, "too many DNS lookups");
-	if (t->domain.p != NULL &&
-	    !spf_expand_domain(s, t->domain, domain, &target))
-		return MATCH_NEED_DNS;
-	if (s->result.n_lookups > SPF_MAX_LOOKUPS) /* %{p} looked up */
-		return problem(s, MATCH_PERMERROR, "too many DNS lookups");
-	switch (t->mech) {
-	case SPF_ALL:
-		return MATCH;
-	case SPF_INCLUDE:
-		return match_include(s, target);
-	case SPF_A:
-		return match_host(s, target, &t->cidr);
-	case SPF_MX:
-		return match_mx(s, target, &t->cidr);
-	case SPF_PTR:
-		return match_ptr(s, target);
-	case SPF_EXISTS:
-		return match_exists(s, target);
-	case SPF_IP4:
-		return !s->client.is_ipv6 &&
-			       in_prefix(t->ip, s->client.ip, t->cidr.v4) ?
-			   MATCH :
-			   NO_MATCH;
-	case SPF_IP6:
-		return s->client.is_ipv6 &&
-			       in_prefix(t->ip, s->client.ip, t->cidr.v6) ?
-			   MATCH :
-			   NO_MATCH;
-	}
-	return NO_MATCH;
-}
-
 /* --- check_host (RFC 7208, 4) --- */
 
 static enum spf_verdict
@@ -454,7 +223,7 @@ find_record(struct spf *s, struct str domain, const struct spf_record **out)
 /* RFC 7208, 6.1 */
 static enum spf_verdict
 redirected(
-    struct spf *s, const struct spf_record *r, struct str domain, bool sub)
+    struct spf *s, const struct spf_record *r, struct str domain, bool is_sub)
 {
 	enum spf_verdict v;
 	struct str target;
@@ -465,17 +234,16 @@ redirected(
 	}
 	if (!spf_expand_domain(s, r->redirect, domain, &target))
 		return SPF_NEED_DNS;
-	v = check_host(s, target, sub);
+	v = spf_check_host(s, target, is_sub);
 	if (v != SPF_NONE)
 		return v;
 	s->result.problem = "redirect to a domain without record";
 	return SPF_PERMERROR;
 }
 
-/* RFC 7208, 4.6; recursion is bounded by the lookup limit. `sub` is true
- * below an include, whose mechanism and explanation do not count. */
-static enum spf_verdict
-check_host(struct spf *s, struct str domain, bool sub)
+/* RFC 7208, 4.6 */
+enum spf_verdict
+spf_check_host(struct spf *s, struct str domain, bool is_sub)
 {
 	const struct spf_record *r = NULL;
 	const struct spf_term *t;
@@ -488,29 +256,29 @@ check_host(struct spf *s, struct str domain, bool sub)
 	if ((v = find_record(s, domain, &r)) != SPF_PASS)
 		return v;
 	for (t = r->terms; t < r->terms + r->n; t++) {
-		if (!sub)
+		if (!is_sub)
 			s->result.mechanism = t->text;
-		switch (match_term(s, t, domain)) {
-		case NO_MATCH:
+		switch (spf_match_term(s, t, domain)) {
+		case SPF_NO_MATCH:
 			continue;
-		case MATCH_NEED_DNS:
+		case SPF_MATCH_NEED_DNS:
 			return SPF_NEED_DNS;
-		case MATCH_TEMPERROR:
+		case SPF_MATCH_TEMPERROR:
 			return SPF_TEMPERROR;
-		case MATCH_PERMERROR:
+		case SPF_MATCH_PERMERROR:
 			return SPF_PERMERROR;
-		case MATCH:
-			if (!sub) {
+		case SPF_MATCH:
+			if (!is_sub) {
 				s->exp = r->exp;
 				s->exp_domain = domain;
 			}
 			return verdict_of(t->qualifier);
 		}
 	}
-	if (!sub)
+	if (!is_sub)
 		s->result.mechanism = STR("default"); /* RFC 7208, 4.7 */
 	if (r->redirect.p != NULL)
-		return redirected(s, r, domain, sub);
+		return redirected(s, r, domain, is_sub);
 	return SPF_NEUTRAL;
 }
 
@@ -547,7 +315,7 @@ spf_next(struct spf *s)
 	r->is_secure = true;
 	s->has_counted_p = false;
 	s->exp = (struct str){ NULL, 0 };
-	r->verdict = check_host(s, s->client.domain, false);
+	r->verdict = spf_check_host(s, s->client.domain, false);
 	if (r->verdict == SPF_NEED_DNS)
 		return r->verdict;
 	is_secure = r->is_secure; /* the explanation is no part of it */

@@ -82,17 +82,34 @@ bool spf_expand_domain(
 bool spf_expand_text(
     struct spf *, struct str text, struct str domain, struct str *out);
 
-/* spf.c */
+/* spf_mech.c */
 
-/* What DNS says; NULL: it has to be asked, is_asking is set. */
-const struct dns_answer *
-spf_look_up(struct spf *, enum dns_type, struct str name);
+enum spf_match {
+	SPF_NO_MATCH,
+	SPF_MATCH,
+	SPF_MATCH_NEED_DNS,
+	SPF_MATCH_TEMPERROR,
+	SPF_MATCH_PERMERROR,
+};
+/* Counts what it looks up; the reason of an error is in the result. */
+enum spf_match
+spf_match_term(struct spf *, const struct spf_term *, struct str domain);
 struct spf_names {
 	struct str v[SPF_MAX_ADDRESSES];
 	size_t n;
 };
 /* The client's validated names (RFC 7208, 5.5); false: DNS is needed. */
 bool spf_validated_names(struct spf *, bool is_counted, struct spf_names *);
+
+/* spf.c */
+
+/* RFC 7208, 4; is_sub: below an include, whose mechanism and explanation do
+ * not count. Recursion is bounded by SPF_MAX_LOOKUPS. */
+enum spf_verdict spf_check_host(struct spf *, struct str domain, bool is_sub);
+
+/* What DNS says; NULL: it has to be asked, is_asking is set. */
+const struct dns_answer *
+spf_look_up(struct spf *, enum dns_type, struct str name);
 struct str spf_ip_text(struct arena *, const struct spf_client *);
 
 #endif
