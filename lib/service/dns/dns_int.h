@@ -1,4 +1,5 @@
-/* dns_int - between dns.c (asking) and cache.c (remembering). */
+/* dns_int - between dns.c (asking), servers.c (whom) and cache.c
+ * (remembering). */
 #ifndef DNS_INT_H
 #define DNS_INT_H
 
@@ -29,6 +30,10 @@ struct dns {
 	struct dns_slot *slots; /* DNS_CACHE_SIZE, made at the first use */
 	size_t n_cached;	/* octets in them */
 };
+
+/* The server that let us wait becomes the last one. c-ares takes a list only
+ * while nothing is under way. */
+void dns_demote_first(struct dns *);
 
 /* A copy in the arena, its TTL what is left; NULL if not known. */
 struct dns_answer *
