@@ -36,6 +36,13 @@ bool parse_date_time(struct parse *, int64_t *seconds, int *zone_min);
 bool parse_word(struct parse *, struct str word);
 bool parse_word_at(const struct parse *, struct str word);
 
+/* command.c: tag and verb, if it is allowed in that state. */
+enum imap_parse_result
+parse_begin(struct parse *, unsigned state, struct imap_command *);
+/* What to return: r, or the cursor's failure, with its reason in *e. */
+enum imap_parse_result parse_result(
+    const struct parse *, enum imap_parse_result r, struct imap_parse_error *);
+
 bool parse_fetch(struct parse *, bool is_uid, struct imap_fetch *);
 bool parse_search(struct parse *, struct imap_search *);
 bool parse_list(struct parse *, struct imap_list *);
