@@ -1,4 +1,5 @@
-/* config_int - between config.c (reading, look-up) and schema.c (the rows). */
+/* config_int - between config.c (reading, look-up), schema.c (the rows) and
+ * check.c (what belongs together). */
 #ifndef CONFIG_INT_H
 #define CONFIG_INT_H
 
@@ -7,11 +8,14 @@
 void config_defaults(struct config *);
 void
 config_apply(struct config *, const struct conf_node *, struct conf_errors *);
-/* What rows cannot say: references, presence, ranges of each other. */
+/* After the rows were applied. */
 void config_check(struct config *, struct conf_errors *);
 void config_account_block(
     struct arena *, void *, const struct conf_node *, struct conf_errors *);
 void config_domain_block(
     struct arena *, void *, const struct conf_node *, struct conf_errors *);
+/* In Unicode, as all comparisons have it; pos is told what is none. */
+struct str config_normal_domain(
+    struct arena *, struct str, const struct conf_pos *, struct conf_errors *);
 
 #endif
