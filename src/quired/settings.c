@@ -212,8 +212,7 @@ read_key(struct str path, struct buf *out, struct err *e)
 static int
 fix_owner(int dirfd, uid_t uid, struct err *e)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(dirfd, ".");
 	struct dirent *de;
 	int rc = 0;
 

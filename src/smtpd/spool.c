@@ -49,16 +49,11 @@ open_disk(struct smtpd *f, struct spool *s, struct err *e)
 void
 spool_sweep(struct smtpd *f)
 {
-	int fd = openat(
-	    f->base.d.spool_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(f->base.d.spool_dir, ".");
 	struct dirent *de;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL)
 		if (str_starts(str_from(de->d_name), STR(PREFIX)))
 			(void)unlinkat(f->base.d.spool_dir, de->d_name, 0);

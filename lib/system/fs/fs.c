@@ -108,6 +108,20 @@ fs_open_dir(int dirfd, const char *path)
 	return fs_open_beneath(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
 }
 
+DIR *
+fs_read_dir(int dirfd, const char *path)
+{
+	int fd = fs_open_dir(dirfd, path), saved;
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+
+	if (d == NULL && fd != -1) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+	}
+	return d;
+}
+
 int
 fs_sync_dir(int dirfd)
 {

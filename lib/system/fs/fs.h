@@ -8,6 +8,7 @@
 #ifndef FS_FS_H
 #define FS_FS_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,8 @@ int fs_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 /* The same; must be a regular file (else -1, EINVAL). */
 int fs_open_file(int dirfd, const char *path, int flags, mode_t mode);
 int fs_open_dir(int dirfd, const char *path);
+/* The same, to read its names; dirfd(3) is its descriptor. NULL with errno. */
+DIR *fs_read_dir(int dirfd, const char *path);
 /* Make a directory durable: fsync of the descriptor. */
 int fs_sync_dir(int dirfd);
 int fs_sync_data(int fd); /* fdatasync */

@@ -192,20 +192,16 @@ label(const struct box *b, const char *name)
 static void
 check_exp(struct box *b)
 {
-	int fd = fs_open_dir(b->m.qfd, "exp");
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(b->m.qfd, "exp");
 	struct dirent *de;
 	struct stat st;
 	unsigned long late = 0, extra = 0;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL) {
-		if (de->d_name[0] == '.' ||
-		    fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		if (de->d_name[0] == '.' || fstatat(dirfd(d), de->d_name, &st,
+						AT_SYMLINK_NOFOLLOW) == -1)
 			continue;
 		extra += str_starts(str_from(de->d_name), STR("extra."));
 		late += b->v->now - st.st_ctim.tv_sec > EXP_LATE;

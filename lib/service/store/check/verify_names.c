@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/date.h"
 #include "base/xalloc.h"
@@ -174,17 +173,13 @@ files_each(struct files *f, each_file *each)
 	struct dirent *de;
 	struct name n;
 	bool is_file;
-	int i, fd;
 	DIR *d;
+	int i;
 
 	for (i = 1; i >= 0; i--) {
-		fd = fs_open_dir(f->b->m.dirfd, subs[i]);
-		d = fd == -1 ? NULL : fdopendir(fd);
-		if (d == NULL) {
-			if (fd != -1)
-				close(fd);
+		d = fs_read_dir(f->b->m.dirfd, subs[i]);
+		if (d == NULL)
 			return false;
-		}
 		while ((de = readdir(d)) != NULL) {
 			is_file =
 			    de->d_type == DT_REG || de->d_type == DT_UNKNOWN;

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
@@ -143,17 +142,13 @@ look_at_link(void *arg, const char *path)
 static void
 check_index_root(struct verify *v, const struct tree *t)
 {
-	int fd = fs_open_dir(v->a.indexfd, ".");
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(v->a.indexfd, ".");
 	char hex[STATE_ID_HEX];
 	struct dirent *de;
 	size_t i;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL) {
 		if (strlen(de->d_name) != STATE_ID_HEX - 1 ||
 		    strspn(de->d_name, "0123456789abcdef") != STATE_ID_HEX - 1)

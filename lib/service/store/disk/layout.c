@@ -317,17 +317,15 @@ static int
 walk_dir(struct walk *w, const char *dir, struct err *e)
 {
 	struct account *a = w->a;
-	int fd = fs_open_dir(a->rootfd, dir), rc = 0;
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(a->rootfd, dir);
 	struct dirent *de;
 	struct stat st;
+	int rc = 0;
 
 	/* below the root: a file, or gone again */
-	if (d == NULL || fstat(fd, &st) == -1 || w->depth == MAX_DEPTH) {
+	if (d == NULL || fstat(dirfd(d), &st) == -1 || w->depth == MAX_DEPTH) {
 		if (d != NULL)
 			closedir(d);
-		else if (fd != -1)
-			close(fd);
 		return w->depth > 0 ? 0 : err_sys(e, "read Maildir");
 	}
 	if (a->layout.is_fs) {
@@ -360,23 +358,19 @@ static void
 links_in(struct account *a, const char *dir,
     void (*fn)(void *arg, const char *path), void *arg)
 {
-	int fd = fs_open_dir(a->rootfd, dir);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(a->rootfd, dir);
 	struct dirent *de;
 	struct stat st;
 	struct buf b;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL) {
 		if (de->d_type != DT_LNK || !is_name(&a->layout, de->d_name))
 			continue;
 		buf_init(&b, PATH_MAX);
 		buf_printf(&b, "%s/cur", de->d_name);
-		if (fstatat(fd, buf_cstr(&b), &st, 0) == 0) {
+		if (fstatat(dirfd(d), buf_cstr(&b), &st, 0) == 0) {
 			buf_clear(&b);
 			if (strcmp(dir, ".") != 0)
 				buf_printf(&b, "%s/", dir);

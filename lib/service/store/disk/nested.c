@@ -111,22 +111,18 @@ nested_unmake(struct account *a, const char *dir)
 
 /* On another file system there is no deleted/ to put them into. */
 static void
-remove_messages(int dirfd, const char *sub)
+remove_messages(int parentfd, const char *sub)
 {
-	int fd = fs_open_dir(dirfd, sub);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(parentfd, sub);
 	struct dirent *de;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL)
 		if (de->d_type != DT_DIR)
-			step_unlink(fd, de->d_name);
+			step_unlink(dirfd(d), de->d_name);
 	closedir(d);
-	unlinkat(dirfd, sub, AT_REMOVEDIR);
+	unlinkat(parentfd, sub, AT_REMOVEDIR);
 }
 
 static int

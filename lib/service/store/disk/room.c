@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "service/store/store_int.h"
@@ -54,18 +53,14 @@ list_kept(DIR *d, struct kept *v)
 bool
 mailbox_make_room(struct mailbox *m, uint64_t octets)
 {
-	int fd = fs_open_dir(m->qfd, "exp");
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(m->qfd, "exp");
 	struct kept *v;
 	uint64_t freed = 0;
 	struct stat st;
 	size_t n, i;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return false;
-	}
 	v = xreallocarray(NULL, ROOM_MAX, sizeof(*v));
 	n = list_kept(d, v);
 	qsort(v, n, sizeof(*v), older);

@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "service/store/store_int.h"
 #include "system/fs/fs.h"
@@ -53,15 +52,12 @@ in_view(struct mailbox *m, struct str mark)
 static int
 in_new(struct mailbox *m, struct str mark, struct err *e)
 {
-	int fd = fs_open_dir(m->dirfd, "new"), rc = 0;
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(m->dirfd, "new");
+	int rc = 0;
 	struct dirent *de;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return err_sys(e, "new/");
-	}
 	while (rc == 0 && (de = readdir(d)) != NULL) {
 		struct str name = str_from(de->d_name);
 

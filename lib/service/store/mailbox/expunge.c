@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/date.h"
 #include "system/fs/fs.h"
@@ -257,22 +256,19 @@ purge_dir(int parentfd, const char *sub, int64_t seconds)
 {
 	int64_t now = date_now();
 	unsigned n = 0;
+	DIR *d = fs_read_dir(parentfd, sub);
 	struct dirent *de;
 	struct stat st;
-	DIR *d;
-	int fd = fs_open_dir(parentfd, sub);
 
-	if (fd == -1 || (d = fdopendir(fd)) == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	/* ctime is when it came here */
 	while ((de = readdir(d)) != NULL && n < PURGE_BATCH)
 		if (de->d_name[0] != '.' &&
-		    fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
+			0 &&
 		    S_ISREG(st.st_mode) && now - st.st_ctime > seconds &&
-		    step_unlink(fd, de->d_name) == 0)
+		    step_unlink(dirfd(d), de->d_name) == 0)
 			n++;
 	closedir(d);
 }

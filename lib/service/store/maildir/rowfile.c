@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
@@ -200,18 +199,14 @@ read_strays(struct mailbox *m, struct strays *s, const struct key *keys,
     const char *sub, bool is_new)
 {
 	const struct view *v = &m->v;
-	int fd = fs_open_dir(m->dirfd, sub);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(m->dirfd, sub);
 	const struct key *k;
 	struct dirent *de;
 	struct key key;
 	struct name n;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL) {
 		if (!name_parse(str_from(de->d_name), &n))
 			continue;

@@ -5,10 +5,8 @@
 #include "service/store/scan_int.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
@@ -181,17 +179,12 @@ static int
 read_dir(struct scan *s, uint32_t dir, struct err *e)
 {
 	const char *sub = dir == 1 ? "new" : "cur";
-	int fd = fs_open_dir(s->m->dirfd, sub);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(s->m->dirfd, sub);
 	struct dirent *de;
 	int rc = 0;
 
-	if (d == NULL) {
-		err_sys(e, "read %s", sub);
-		if (fd != -1)
-			close(fd);
-		return -1;
-	}
+	if (d == NULL)
+		return err_sys(e, "read %s", sub);
 	while ((errno = 0, de = readdir(d)) != NULL && s->nfiles < MAX_FILES)
 		if (de->d_type == DT_REG || de->d_type == DT_UNKNOWN)
 			see(s, de->d_name, dir);

@@ -189,27 +189,26 @@ static int
 read_files(struct adoption *a, uint32_t dir, struct err *e)
 {
 	struct mailbox *m = a->m;
+	DIR *d = fs_read_dir(m->dirfd, dir == 1 ? "new" : "cur");
 	struct stat after;
-	int dirfd = fs_open_dir(m->dirfd, dir == 1 ? "new" : "cur");
-	DIR *d = dirfd == -1 ? NULL : fdopendir(dirfd);
 	struct dirent *de;
 	int rc = 0;
 
 	/* others may have made no new/; who writes has made it by now */
 	if (d == NULL && dir == 1 && errno == ENOENT)
 		return 0;
-	if (d == NULL || fstat(dirfd, &a->st[dir]) == -1) {
+	if (d == NULL || fstat(dirfd(d), &a->st[dir]) == -1) {
 		err_sys(e, "read Maildir");
-		if (dirfd != -1)
-			close(dirfd);
+		if (d != NULL)
+			closedir(d);
 		return -1;
 	}
 	a->is_stable[dir] = true;
 	while ((errno = 0, de = readdir(d)) != NULL)
-		take_file(a, dir, dirfd, de->d_name);
+		take_file(a, dir, dirfd(d), de->d_name);
 	if (errno != 0)
 		rc = err_sys(e, "read Maildir");
-	if (fstat(dirfd, &after) == -1 ||
+	if (fstat(dirfd(d), &after) == -1 ||
 	    stat_mtime(&after) != stat_mtime(&a->st[dir]))
 		a->is_stable[dir] = false;
 	closedir(d);

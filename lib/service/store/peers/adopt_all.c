@@ -38,15 +38,11 @@ struct in_account {
 static void
 check_layout(struct account *a, struct adopt_box *box)
 {
-	int fd = a->layout.is_fs ? -1 : fs_open_dir(a->rootfd, ".");
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = a->layout.is_fs ? NULL : fs_read_dir(a->rootfd, ".");
 	struct dirent *de;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL)
 		if (de->d_name[0] != '.' &&
 		    layout_is_maildir(a->rootfd, de->d_name))

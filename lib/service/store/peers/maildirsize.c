@@ -67,22 +67,18 @@ maildirsize_recount(struct account *a)
 static void
 count_dir(int parentfd, const char *sub, struct owed *sum)
 {
-	int fd = fs_open_dir(parentfd, sub);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(parentfd, sub);
 	struct dirent *de;
 	struct stat st;
 	struct name n;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL) {
 		if (!name_parse(str_from(de->d_name), &n))
 			continue;
-		if (n.size == 0 &&
-		    fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (n.size == 0 && fstatat(dirfd(d), de->d_name, &st,
+				       AT_SYMLINK_NOFOLLOW) == 0)
 			n.size = (uint64_t)st.st_size;
 		sum->octets += (int64_t)n.size;
 		sum->messages++;

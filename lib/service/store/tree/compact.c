@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "system/fs/fs.h"
 
@@ -117,17 +116,12 @@ compact_if_due(struct account *a)
 static uint64_t
 last_kept(const struct account *a)
 {
-	int fd = dup(a->acctfd);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(a->acctfd, ".");
 	struct dirent *de;
 	uint64_t last = 0, k;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return 0;
-	}
-	rewinddir(d);
 	while ((de = readdir(d)) != NULL)
 		if (index_is_name(de->d_name, "journal", &k) && k > last)
 			last = k;

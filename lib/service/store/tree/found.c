@@ -65,16 +65,12 @@ found_identify(struct account *a, const char *dir, struct node *node)
 static bool
 has_messages(struct account *a, const char *path)
 {
-	int fd = fs_open_dir(a->rootfd, path);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(a->rootfd, path);
 	struct dirent *de;
 	bool found = false;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return false;
-	}
 	while (!found && (de = readdir(d)) != NULL)
 		found = de->d_name[0] != '.';
 	closedir(d);

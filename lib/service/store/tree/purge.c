@@ -22,27 +22,23 @@ int64_t store_deleted_grace = 7 * 86400; /* seconds; tests change it */
 static bool
 remove_tree(int parentfd, const char *name, int depth, unsigned *budget)
 {
-	int fd = fs_open_dir(parentfd, name);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(parentfd, name);
 	struct dirent *de;
 	bool ok = true;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return false;
-	}
 	while (ok && (de = readdir(d)) != NULL) {
 		if (strcmp(de->d_name, ".") == 0 ||
 		    strcmp(de->d_name, "..") == 0)
 			continue;
 		if (*budget == 0)
 			ok = false;
-		else if (step_unlink(fd, de->d_name) == 0)
+		else if (step_unlink(dirfd(d), de->d_name) == 0)
 			(*budget)--;
 		else
-			ok = depth < DEPTH &&
-			     remove_tree(fd, de->d_name, depth + 1, budget);
+			ok = depth < DEPTH && remove_tree(dirfd(d), de->d_name,
+						  depth + 1, budget);
 	}
 	closedir(d);
 	return ok && unlinkat(parentfd, name, AT_REMOVEDIR) == 0;
@@ -56,19 +52,15 @@ account_purge(struct account *a)
 	struct dirent *de;
 	struct stat st;
 	DIR *d;
-	int fd;
 
 	if (account_is_readonly(a) || a->acctfd == -1 ||
-	    (fd = fs_open_dir(a->acctfd, "deleted")) == -1)
+	    (d = fs_read_dir(a->acctfd, "deleted")) == NULL)
 		return;
-	if ((d = fdopendir(fd)) == NULL) {
-		close(fd);
-		return;
-	}
 	while (budget > 0 && (de = readdir(d)) != NULL)
 		if (de->d_name[0] != '.' &&
-		    fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
+			0 &&
 		    now - st.st_ctime >= store_deleted_grace)
-			remove_tree(fd, de->d_name, 0, &budget);
+			remove_tree(dirfd(d), de->d_name, 0, &budget);
 	closedir(d);
 }

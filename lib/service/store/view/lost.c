@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
@@ -52,16 +51,12 @@ lost_cmp(const void *va, const void *vb)
 static void
 read_names(struct lost_names *l, int dirfd, const char *sub)
 {
-	int fd = fs_open_dir(dirfd, sub);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(dirfd, sub);
 	struct dirent *de;
 	struct name n;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL) {
 		if (!name_parse(str_from(de->d_name), &n))
 			continue;
