@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/xalloc.h"
 #include "quire.h"
 #include "system/fs/fs.h"
 
@@ -24,6 +25,50 @@ make_index(const char *path, int maildir)
 	return 0;
 }
 
+/* The nearest directory that is there, of one that may not be. */
+static int
+open_nearest(const char *path)
+{
+	char *at = xstrdup(path), *slash;
+	int fd;
+
+	while ((fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1 &&
+	       errno == ENOENT && (slash = strrchr(at, '/')) != NULL)
+		slash[slash == at] = '\0';
+	if (fd == -1 && errno == ENOENT)
+		fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(at);
+	return fd;
+}
+
+/* With LAYOUT=fs others would take our directories for mailboxes. */
+static bool
+is_within(const char *path, int maildir)
+{
+	struct stat top, st, above;
+	int fd = open_nearest(path), up;
+	bool found = false;
+
+	if (fd == -1 || fstat(maildir, &top) == -1 || fstat(fd, &st) == -1)
+		goto done;
+	for (;;) {
+		found = st.st_ino == top.st_ino && st.st_dev == top.st_dev;
+		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (found || up == -1 || fstat(up, &above) == -1 ||
+		    (above.st_ino == st.st_ino && above.st_dev == st.st_dev))
+			break;
+		close(fd);
+		fd = up;
+		st = above;
+	}
+	if (up != -1)
+		close(up);
+done:
+	if (fd != -1)
+		close(fd);
+	return found;
+}
+
 static int
 open_index(struct quire_maildir *m, const char *path, bool make)
 {
@@ -32,6 +77,9 @@ open_index(struct quire_maildir *m, const char *path, bool make)
 	m->indexfd = -1;
 	if (path == NULL)
 		return 0;
+	if (is_within(path, m->fd))
+		return quire_fail(EX_USAGE,
+		    "%s: an index root must be outside of the Maildir", path);
 	m->is_fs = true;
 	m->indexfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->indexfd == -1 && errno == ENOENT) {

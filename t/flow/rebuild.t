@@ -82,6 +82,20 @@ snapshot >"$T/now.txt"
 is "only that mailbox has another UIDVALIDITY" \
     "$(diff "$T/was.txt" "$T/now.txt" | grep '^[<>]' | cut -d ' ' -f 2,3 | sort -u)" "mailbox Sent"
 flow_stop
+as mkdir -p "$T/none" "$T/dir/cur"
+for c in adopt 'adopt --dry-run' rebuild export-state changes; do
+	# shellcheck disable=SC2086
+	as quire $c --maildir "$T/none" >/dev/null 2>&1
+	is "$c: what is no Maildir is refused" $? 66
+done
+is "and does not become one" "$(ls -A "$T/none")" ""
+as quire adopt --maildir "$T/dir" --index-root "$T/dir/a/b" >/dev/null 2>&1
+is "an index root within the Maildir is refused" $? 64
+is "and not made" "$(ls -A "$T/dir")" cur
+for c in '--separator //' '--doveadm ' '--user '; do
+	as quire export-state "${c%% *}" "${c#* }" --maildir "$MD" >/dev/null 2>&1
+	is "export-state $c is refused" $? 64
+done
 is "an account that is none is told" "$(as quire -C "$D" rebuild nobody 2>&1)" \
     "quire: no account nobody"
 ok "verify finds no error" as quire verify --deep "$MD"
