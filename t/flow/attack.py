@@ -59,6 +59,28 @@ def peak(path, command):
     return os.waitstatus_to_exitcode(status)
 
 
+def cpu_s():
+    """CPU seconds so far: of the server (with those that ended), and of each
+    of our own processes."""
+    tick, parent, used = os.sysconf("SC_CLK_TCK"), {}, {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % pid) as f:
+                stat = f.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        parent[int(pid)] = int(stat[1])
+        used[int(pid)] = sum(map(int, stat[11:15])) / tick
+    out = {}
+    for pid, s in used.items():
+        at = pid
+        while at in parent and at not in WHO:
+            at = parent[at]
+        if at in WHO:
+            out[WHO[at]] = out.get(WHO[at], 0) + s
+    return out
+
+
 # --- the name server ---
 
 A, NS, CNAME, SOA, PTR, MX, TXT = 1, 2, 5, 6, 12, 15, 16
@@ -235,10 +257,12 @@ class Peer:
         self.s.sendall(line + b"\r\n")
         return self.reply()
 
-    def until_data(self, helo, sender):
+    def until_data(self, helo, sender, steps=None):
         """The last reply, 354 if all went well."""
         for line in (b"EHLO " + helo, b"MAIL FROM:<" + sender + b">", b"RCPT TO:<" + RCPT + b">", b"DATA"):
             out = self.ask(line)
+            if steps is not None:
+                steps.append((line[:4].decode(), time.monotonic()))
             if out[:1] not in b"23":
                 break
         return out
@@ -248,15 +272,20 @@ class Peer:
         self.s.close()
 
 
-def transaction(ip, helo, sender, message):
-    """The reply that decided and the time from connecting to it."""
+def transaction(ip, helo, sender, message, steps=None):
+    """The reply that decided and the time from connecting to it; steps gets
+    when each step had its reply."""
     start = time.monotonic()
     p = Peer(ip)
     try:
-        out = p.until_data(helo, sender)
+        if steps is not None:
+            steps += [("", start), ("banner", time.monotonic())]
+        out = p.until_data(helo, sender, steps)
         if out.startswith(b"354"):
             p.s.sendall(message + b"\r\n.\r\n")
             out = p.reply()
+            if steps is not None:
+                steps.append(("message", time.monotonic()))
         took = time.monotonic() - start
         if out:
             p.s.sendall(b"QUIT\r\n")
@@ -267,16 +296,24 @@ def transaction(ip, helo, sender, message):
 
 def phase(name, signed):
     """100 normal messages one after the other: p99 in seconds."""
-    times, bad, begun = [], [], time.monotonic()
+    times, bad, begun, slow = [], [], time.monotonic(), {}
+    used = cpu_s()
     for i in range(MESSAGES):
         time.sleep(max(0, begun + i * EACH_S - time.monotonic()))
-        out, took = transaction(OUR, HELO, b"a@good.test", b"X-N: %s-%d\r\n" % (name, i) + signed)
+        steps = []
+        out, took = transaction(OUR, HELO, b"a@good.test", b"X-N: %s-%d\r\n" % (name, i) + signed, steps)
         times.append(took)
+        slow[took] = " ".join("%s %.1f" % (b[0], (b[1] - a[1]) * 1e3) for a, b in zip(steps, steps[1:]))
         if not out.startswith(b"250 "):
             bad.append(out)
     check("%s: every normal message is taken" % name.decode(), not bad, *bad[:3])
+    seconds = time.monotonic() - begun
+    used = {who: s - used.get(who, 0) for who, s in cpu_s().items()}
     times.sort()
     figure("%s: %d messages, p50 %.1f ms, p99 %.1f ms, most %.1f ms", name.decode(), MESSAGES, times[49] * 1e3, times[98] * 1e3, times[99] * 1e3)
+    figure("%s: CPU in %.1f s: %s", name.decode(), seconds, ", ".join("%s %.2f s" % x for x in used.items()))
+    for took in times[-3:]:
+        figure("%s: %.1f ms: %s", name.decode(), took * 1e3, slow[took])
     return times[98]
 
 
@@ -510,10 +547,12 @@ def run(dns, maildir, signed, key, slow):
     server = Server(dns, key, asked)
     names = multiprocessing.Process(target=server.serve, daemon=True)
     names.start()
+    WHO.update({os.getpid(): "normal senders", names.pid: "name server"})
     attack = Attack(stop, asked, slow)
     idle = phase(b"idle", signed)
     p = multiprocessing.Process(target=attack.run, args=(ready,))
     p.start()
+    WHO[p.pid] = "attackers"
     check("the attack begins", ready.wait(20))
     under = phase(b"attack", signed)
     was_on = p.is_alive()
@@ -530,6 +569,7 @@ def run(dns, maildir, signed, key, slow):
 
 if sys.argv[1] == "peak":
     sys.exit(peak(sys.argv[2], sys.argv[3:]))
+WHO = {int(sys.argv[9]): "server"}  # PID: what we call it
 SMTP, IMAP = int(sys.argv[2]), int(sys.argv[3])
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -28,7 +28,7 @@ ulimit -n 8192 2>/dev/null
 FLOW_UNDER="/usr/bin/python3 $T/attack.py peak $D/peak"
 flow_start || { fail "server starts"; done_testing; exit 0; }
 as /usr/bin/python3 "$T/attack.py" run "$SMTP" "$IMAP" "$DNS" "$MD" \
-    "$T/signed" "$T/key" "${SLOW:-2000}" >"$T/py" 2>&1
+    "$T/signed" "$T/key" "${SLOW:-2000}" "$FLOW_PID" >"$T/py" 2>&1
 while read -r line; do
 	case $line in
 	"ok "*) pass "${line#ok * - }" ;;
