@@ -111,7 +111,7 @@ serve_front(struct check *k)
 			return;
 		case IPC_OK:
 			pool_ask(&k->pool, fd, &m);
-			ipc_close_fds(&m);
+			ipc_close_fds(&m); /* of what was refused */
 		}
 }
 
@@ -166,7 +166,7 @@ run(struct check *k)
 			.events = POLLIN
 		};
 		n = pool_poll(&k->pool, p + 3, POOL_MAX);
-		if (k->is_ending && k->pool.n_busy == 0)
+		if (k->is_ending && k->pool.n_busy + k->pool.n_waiting == 0)
 			return;
 		if (poll(p, 3 + n, wait) == -1 && errno != EINTR)
 			return;
@@ -174,6 +174,7 @@ run(struct check *k)
 		drain_signals(k);
 		if (reads)
 			serve_front(k);
+		pool_start(&k->pool);
 		if (p[0].revents != 0 && !serve_quired(k))
 			return;
 	}

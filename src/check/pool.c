@@ -21,13 +21,25 @@ pool_init(struct pool *p, const struct check_setup *setup,
 	static const uint64_t max_client[LIMIT_CLASSES] = { 32, 64, 128 };
 	uint64_t seed;
 
+	unsigned i;
+
 	memset(p, 0, sizeof(*p));
+	for (i = 0; i < POOL_WAITING; i++)
+		p->waiting[i].chan = -1;
 	p->setup = setup;
 	p->narrow = narrow;
 	memcpy(p->max_client, max_client, sizeof(max_client));
 	fs_random(&seed, sizeof(seed));
-	p->clients = limit_new(0, LIMIT_CLASSES * POOL_MAX, seed);
+	p->clients =
+	    limit_new(0, LIMIT_CLASSES * (POOL_MAX + POOL_WAITING), seed);
 }
+
+/* What a child says. */
+enum {
+	SAYS_DONE,
+	SAYS_SLOW, /* done, and not to be asked again */
+	SAYS_BEGUN,
+};
 
 /* ---- in the child ---- */
 
@@ -54,18 +66,20 @@ serve(const struct check_setup *setup, int link)
 {
 	static char buf[IPC_MAX];
 	struct ipc_msg m;
-	char was_slow;
+	char says = SAYS_BEGUN;
 	int chan;
 
 	dns_watch(setup->mailauth.dns, link, unwanted);
+	if (write(link, &says, 1) != 1)
+		_exit(0);
 	while (ipc_recv(link, &m, buf, sizeof(buf), true) == IPC_OK) {
 		if (!take_chan(&m, &chan))
 			_exit(71);
 		check_work(setup, chan, &m);
 		ipc_close_fds(&m);
 		close(chan);
-		was_slow = check_was_slow();
-		if (write(link, &was_slow, 1) != 1)
+		says = check_was_slow() ? SAYS_SLOW : SAYS_DONE;
+		if (write(link, &says, 1) != 1)
 			break;
 	}
 	_exit(0);
@@ -86,7 +100,7 @@ keep_only(int link)
 }
 
 static void
-be_child(struct pool *p, int link)
+be_child(struct pool *p, int link, bool is_crowded)
 {
 	sigset_t none;
 	struct err e;
@@ -98,13 +112,15 @@ be_child(struct pool *p, int link)
 		LOG_ERROR("check.confine", F_ERR(&e));
 		_exit(71);
 	}
+	if (is_crowded)
+		check_step_back();
 	serve(p->setup, link);
 }
 
 /* ---- its places ---- */
 
 static struct pool_child *
-new_child(struct pool *p)
+new_child(struct pool *p, bool is_crowded)
 {
 	struct pool_child *c = p->children;
 	int link[2];
@@ -113,13 +129,16 @@ new_child(struct pool *p)
 		c++;
 	if (c == p->children + POOL_CHILDREN || ipc_pair(link) == -1)
 		return NULL;
-	*c = (struct pool_child){ .link = link[0], .chan = -1 };
+	*c = (struct pool_child){
+		.link = link[0], .chan = -1, .is_young = true
+	};
 	c->pid = fork();
 	if (c->pid == 0)
-		be_child(p, link[1]);
+		be_child(p, link[1], is_crowded);
 	close(link[1]);
 	if (c->pid != -1) {
 		p->n_idle++;
+		p->n_young++;
 		return c;
 	}
 	close(link[0]);
@@ -129,7 +148,7 @@ new_child(struct pool *p)
 
 /* The one that waited least: what it needs is in the caches. */
 static struct pool_child *
-idle_child(struct pool *p)
+idle_child(struct pool *p, bool is_crowded)
 {
 	struct pool_child *c, *found = NULL;
 
@@ -137,7 +156,15 @@ idle_child(struct pool *p)
 		if (c->pid != 0 && !c->is_busy && c->link != -1 &&
 		    (found == NULL || c->idle_ms > found->idle_ms))
 			found = c;
-	return found != NULL ? found : new_child(p);
+	return found != NULL ? found : new_child(p, is_crowded);
+}
+
+static void
+has_begun(struct pool *p, struct pool_child *c)
+{
+	if (c->is_young)
+		p->n_young--;
+	c->is_young = false;
 }
 
 /* It ends when it sees that nobody asks any more, also while it waits for a
@@ -145,6 +172,7 @@ idle_child(struct pool *p)
 static void
 let_go(struct pool *p, struct pool_child *c)
 {
+	has_begun(p, c);
 	close(c->link);
 	c->link = -1;
 	p->n_idle--;
@@ -199,31 +227,33 @@ yield(struct pool *p)
 }
 
 static bool
-start(struct pool *p, int chan, const struct ipc_msg *m,
-    const struct limit_addr *remote)
+has_place(const struct pool *p)
 {
+	return p->n_busy < POOL_MAX ||
+	       (p->n_leaving < POOL_LEAVING &&
+		   pool_yield_ms(p, date_mono_ms()) == 0);
+}
+
+static bool
+start(struct pool *p, struct pool_waiting *w)
+{
+	bool is_crowded = limit_count(p->clients, &w->remote, LIMIT_CLASSES - 1,
+			      0) > POOL_CROWD;
 	struct pool_child *c;
 	unsigned tries;
 
-	if (!limit_would(p->clients, remote, p->max_client, 0))
-		return false;
-	if (p->n_busy >= POOL_MAX && p->n_leaving < POOL_LEAVING)
-		yield(p);
-	if (p->n_busy >= POOL_MAX)
-		return false;
 	/* one that waits may have died: it is not noticed before this */
 	for (tries = 0; tries <= POOL_IDLE_MAX; tries++) {
-		c = idle_child(p);
+		c = idle_child(p, is_crowded);
 		if (c == NULL)
 			return false;
-		if (hand_over(c, chan, m)) {
+		if (hand_over(c, w->chan, &w->msg)) {
 			c->is_busy = true;
 			c->begun_ms = date_mono_ms();
 			c->served++;
-			c->id = m->id;
-			c->chan = dup(chan);
-			c->remote = *remote;
-			limit_add(p->clients, remote, 0);
+			c->id = w->msg.id;
+			c->chan = dup(w->chan);
+			c->remote = w->remote;
 			p->n_idle--;
 			p->n_busy++;
 			return true;
@@ -234,7 +264,24 @@ start(struct pool *p, int chan, const struct ipc_msg *m,
 }
 
 void
-pool_ask(struct pool *p, int chan, const struct ipc_msg *m)
+pool_start(struct pool *p)
+{
+	struct pool_waiting *w;
+
+	while (p->n_young < POOL_YOUNG && has_place(p) &&
+	       (w = queue_next(p)) != NULL) {
+		if (p->n_busy >= POOL_MAX)
+			yield(p);
+		if (!start(p, w)) {
+			check_refuse(w->chan, w->msg.id);
+			limit_drop(p->clients, &w->remote);
+		}
+		queue_take(p, w);
+	}
+}
+
+void
+pool_ask(struct pool *p, int chan, struct ipc_msg *m)
 {
 	struct ipc_msg copy = *m; /* reading moves the cursor */
 	struct limit_addr remote;
@@ -245,19 +292,19 @@ pool_ask(struct pool *p, int chan, const struct ipc_msg *m)
 	    !limit_addr_parse(&remote, q.remote)) {
 		LOG_ERROR("check.message", F_INT("type", m->type));
 		check_refuse(chan, m->id);
-	} else if (!start(p, chan, m, &remote)) {
+	} else if (!limit_would(p->clients, &remote, p->max_client, 0) ||
+		   !queue_put(p, chan, m, &remote)) {
 		LOG_WARN("check.busy", F_STR("remote", q.remote),
 		    F_INT("children", p->n_busy));
 		check_refuse(chan, m->id);
-	}
+	} else
+		limit_add(p->clients, &remote, 0);
 }
 
 bool
 pool_has_room(const struct pool *p)
 {
-	return p->n_busy < POOL_MAX ||
-	       (p->n_leaving < POOL_LEAVING &&
-		   pool_yield_ms(p, date_mono_ms()) == 0);
+	return p->n_waiting < POOL_WAITING;
 }
 
 unsigned
@@ -277,8 +324,8 @@ void
 pool_done(struct pool *p, const struct pollfd *v, unsigned n)
 {
 	struct pool_child *c;
-	char was_slow;
 	unsigned i;
+	char says;
 
 	for (i = 0; i < n; i++) {
 		if (v[i].revents == 0)
@@ -288,10 +335,13 @@ pool_done(struct pool *p, const struct pollfd *v, unsigned n)
 				break;
 		/* one that died is told by SIGCHLD, with the reason */
 		if (c == p->children + POOL_CHILDREN ||
-		    recv(c->link, &was_slow, 1, MSG_DONTWAIT) != 1)
+		    recv(c->link, &says, 1, MSG_DONTWAIT) != 1)
+			continue;
+		has_begun(p, c);
+		if (says == SAYS_BEGUN)
 			continue;
 		end_question(p, c);
-		if (was_slow != 0 || c->served >= POOL_QUESTIONS ||
+		if (says == SAYS_SLOW || c->served >= POOL_QUESTIONS ||
 		    p->n_idle > POOL_IDLE_MAX)
 			let_go(p, c);
 	}

@@ -233,12 +233,18 @@ client_of(const struct msg_check *q, struct mailauth_client *c)
 
 static volatile sig_atomic_t is_slow;
 
-static void
-step_back(int sig)
+void
+check_step_back(void)
 {
-	(void)sig;
 	is_slow = 1;
 	(void)setpriority(PRIO_PROCESS, 0, SLOW_NICE);
+}
+
+static void
+on_slow(int sig)
+{
+	(void)sig;
+	check_step_back();
 }
 
 /* Ordinary messages take a few milliseconds. A question that takes much more
@@ -246,8 +252,7 @@ step_back(int sig)
 static void
 watch_cpu(bool on)
 {
-	struct sigaction sa = { .sa_handler = step_back,
-		.sa_flags = SA_RESTART };
+	struct sigaction sa = { .sa_handler = on_slow, .sa_flags = SA_RESTART };
 	struct itimerval t = { .it_value.tv_usec = on ? SLOW_US : 0 };
 
 	if (on)

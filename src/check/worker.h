@@ -20,7 +20,10 @@ struct check_setup {
 
 /* Answers on chan; descriptors stay the caller's. */
 void check_work(const struct check_setup *, int chan, struct ipc_msg *);
-/* Did one take so long that this process has stepped back for good? */
+/* Leave the processor to others, for good: this process is to answer no other
+ * question. */
+void check_step_back(void);
+/* Has it, because one took so long or by check_step_back()? */
 bool check_was_slow(void);
 /* For somebody who died: "not possible now". */
 void check_refuse(int chan, uint32_t id);

@@ -113,6 +113,8 @@ class Server:
             (b"5.0.0.127.in-addr.arpa", PTR): wire(b"mail.good.test"),
         }
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # 300 questions come at once: a lost one would be a second of somebody
+        self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.udp.bind(("127.0.0.1", port))
         self.tcp = socket.create_server(("127.0.0.1", port), backlog=256)
 
@@ -310,7 +312,7 @@ def phase(name, signed):
     seconds = time.monotonic() - begun
     used = {who: s - used.get(who, 0) for who, s in cpu_s().items()}
     times.sort()
-    figure("%s: %d messages, p50 %.1f ms, p99 %.1f ms, most %.1f ms", name.decode(), MESSAGES, times[49] * 1e3, times[98] * 1e3, times[99] * 1e3)
+    figure("%s: %d messages, p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, most %.1f ms", name.decode(), MESSAGES, times[49] * 1e3, times[89] * 1e3, times[98] * 1e3, times[99] * 1e3)
     figure("%s: CPU in %.1f s: %s", name.decode(), seconds, ", ".join("%s %.2f s" % x for x in used.items()))
     for took in times[-3:]:
         figure("%s: %.1f ms: %s", name.decode(), took * 1e3, slow[took])
