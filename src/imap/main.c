@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "profile.h"
+#include "service/worker/worker.h"
 #include "session.h"
 #include "worker.h"
 
@@ -55,13 +56,13 @@ main(int argc, char **argv)
 		.remote = "",
 		.tag = STR(""),
 		.input = STR(""),
-		.log = log_line };
+		.store.log = log_line };
 	char host[HOST_NAME_MAX + 1] = "localhost";
 	const struct nursery_spec nursery = { .name = "quire-imap",
 		.nursery = &imap_nursery_profile,
 		.worker = &imap_worker_profile,
 		.work = imap_work,
-		.prepare = imap_prepare };
+		.prepare = worker_prepare };
 	bool preauth = false;
 	int ch;
 
@@ -73,13 +74,13 @@ main(int argc, char **argv)
 			preauth = true;
 			break;
 		case 'r':
-			start.is_readonly = true;
+			start.store.readonly = true;
 			break;
 		case 'i':
-			start.is_fs = true;
-			start.indexfd =
+			start.store.is_fs = true;
+			start.store.indexfd =
 			    open(optarg, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			if (start.indexfd == -1)
+			if (start.store.indexfd == -1)
 				err(EX_NOINPUT, "%s", optarg);
 			break;
 		case 'V':
@@ -92,7 +93,7 @@ main(int argc, char **argv)
 		usage();
 	umask(077);
 	if (gethostname(host, sizeof(host) - 1) == 0)
-		start.hostname = host;
+		start.store.hostname = host;
 	if (mkdir(argv[optind], 0700) == -1 && errno != EEXIST)
 		err(EX_CANTCREAT, "%s", argv[optind]);
 	start.rootfd = open(argv[optind], O_RDONLY | O_DIRECTORY | O_CLOEXEC);

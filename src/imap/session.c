@@ -49,8 +49,8 @@ const struct imap_limits imap_limits_default = {
 void
 session_log(struct session *s, int level, const char *event, const char *text)
 {
-	if (s->start->log != NULL)
-		s->start->log(level, event, text);
+	if (s->start->store.log != NULL)
+		s->start->store.log(level, event, text);
 }
 
 void
@@ -371,16 +371,6 @@ session_release(struct session *s)
 int
 imap_session_run(const struct imap_start *start)
 {
-	struct account_opts opts = { .hostname = start->hostname,
-		.fast_sync = start->is_fast_sync,
-		.readonly = start->is_readonly,
-		.is_fs = start->is_fs,
-		.indexfd = start->indexfd,
-		.has_marks = start->has_marks,
-		.marksfd = start->marksfd,
-		.exports = (enum account_export)start->exports,
-		.coexist = start->coexist,
-		.log = start->log };
 	struct session s;
 	struct imap_event e;
 	struct err err;
@@ -388,7 +378,7 @@ imap_session_run(const struct imap_start *start)
 	/* a client that went away is a failed write, not a signal */
 	signal(SIGPIPE, SIG_IGN);
 	session_init(&s, start);
-	if (account_open(&s.account, start->rootfd, &opts, &err) == -1)
+	if (account_open(&s.account, start->rootfd, &start->store, &err) == -1)
 		greet_failed(&s, &err);
 	else {
 		greet(&s);

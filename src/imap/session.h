@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "service/store/account.h"
 
 struct imap_limits {
 	int idle_ms;	  /* without a byte from the client: BYE */
@@ -32,19 +33,12 @@ extern const struct imap_limits imap_limits_default;
 
 struct imap_start {
 	int in, out;
-	int rootfd; /* the Maildir root */
-	bool is_fs; /* as in struct account_opts */
-	int indexfd;
-	bool has_marks;
-	int marksfd;
-	const char *account;  /* for logs */
-	const char *login;    /* the address used at login, for logs */
-	const char *remote;   /* the peer's address, for logs */
-	const char *hostname; /* for Maildir names; NULL: gethostname() */
+	int rootfd;		   /* the Maildir root */
+	struct account_opts store; /* its log is the session's, too */
+	const char *account;	   /* for logs */
+	const char *login;	   /* the address used at login, for logs */
+	const char *remote;	   /* the peer's address, for logs */
 	bool is_tls;
-	bool is_readonly, is_fast_sync; /* as in struct account_opts */
-	int exports;			/* enum account_export */
-	bool coexist;
 	/* Tag of the LOGIN or AUTHENTICATE that the session itself answers
 	 * with OK [CAPABILITY ..]; empty: greet with PREAUTH. */
 	struct str tag;
@@ -52,7 +46,6 @@ struct imap_start {
 	/* Capabilities not to be offered, separated by spaces; may be NULL. */
 	const char *disabled;
 	const struct imap_limits *limits; /* NULL: imap_limits_default */
-	void (*log)(int level, const char *event, const char *text);
 };
 
 enum imap_end {

@@ -9,45 +9,12 @@
 
 #include "base/pack.h"
 #include "base/xalloc.h"
-#include "service/config/config.h"
-#include "service/store/account.h"
+#include "service/worker/worker.h"
 #include "session.h"
 #include "system/fs/fs.h"
 #include "system/log/log.h"
 
 #define HANDOVER_MS 30000 /* the front writes it at once, or died */
-
-static struct {
-	char hostname[256];
-	bool fast;
-	int exports;
-	bool coexist;
-	uint64_t write_ms, message_size;
-} inherited = { .hostname = "localhost", .write_ms = 30000 };
-
-void
-imap_prepare(struct daemon *d)
-{
-	struct conf_errors errors;
-	struct config *c;
-
-	store_prepare();
-	conf_errors_init(&errors);
-	c = config_parse(buf_str(&d->config), &errors);
-	if (c == NULL)
-		LOG_ERROR("config", F_STR("err", buf_str(&errors.text)));
-	else {
-		str_copy(c->hostname, inherited.hostname,
-		    sizeof(inherited.hostname));
-		inherited.fast = c->sync_fast;
-		inherited.exports = c->exports;
-		inherited.coexist = c->coexist == COEXIST_DOVECOT;
-		inherited.write_ms = c->limits.write_ms;
-		inherited.message_size = c->limits.message_size;
-	}
-	config_free(&c);
-	conf_errors_release(&errors);
-}
 
 static bool
 wait_input(int fd)
@@ -111,38 +78,22 @@ read_handover(int chan, struct buf *b, struct msg_handover *h, int *client)
 	       h->has_fd == (*client != -1);
 }
 
-static void
-session_log(int level, const char *event, const char *text)
-{
-	LOG_AT(level == 0 ? LOG_LEVEL_ERROR :
-	       level == 1 ? LOG_LEVEL_WARN :
-			    LOG_LEVEL_INFO,
-	    event, F_CSTR("text", text));
-}
-
 int
 imap_work(const struct nursery_job *job)
 {
+	const struct worker_settings *settings = worker_settings();
 	struct imap_start start = { .rootfd = job->dir,
-		.is_fs = job->index != -1,
-		.indexfd = job->index,
-		.has_marks = job->marks != -1,
-		.marksfd = job->marks,
+		.store = worker_account_opts(job),
 		.account = job->account,
-		.login = job->login,
-		.hostname = inherited.hostname,
-		.is_fast_sync = inherited.fast,
-		.exports = inherited.exports,
-		.coexist = inherited.coexist,
-		.log = session_log };
+		.login = job->login };
 	struct imap_limits limits = imap_limits_default;
 	struct msg_handover h;
 	int client, end;
 	struct buf b;
 
 	/* ten times what a stranger gets (features 4.2: 30 s, 5 min) */
-	limits.write_ms = (int)(inherited.write_ms * 10);
-	limits.append_max = inherited.message_size;
+	limits.write_ms = (int)(settings->write_ms * 10);
+	limits.append_max = settings->message_size;
 	start.limits = &limits;
 	log_set_prog("quire-imap");
 	buf_init(&b, HANDOVER_MAX);

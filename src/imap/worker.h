@@ -6,7 +6,5 @@
 #include "system/daemon/nursery.h"
 
 int imap_work(const struct nursery_job *);
-/* Before any fork: what the sessions inherit from the configuration. */
-void imap_prepare(struct daemon *);
 
 #endif

@@ -10,7 +10,7 @@
 #include "base/xalloc.h"
 #include "deliver.h"
 #include "rejects.h"
-#include "service/config/config.h"
+#include "service/worker/worker.h"
 #include "system/log/log.h"
 
 #define IDLE_MS	    5000 /* wait this long for more mail of the same owner */
@@ -21,8 +21,7 @@
 
 struct worker {
 	int chan;
-	int index; /* of LAYOUT=fs, or -1 */
-	int marks; /* -1 */
+	const struct nursery_job *job;
 	struct deliver_store store;
 	struct deliver_job jobs[DELIVER_BATCH];
 	struct deliver_job *held; /* they wait for COMMIT or ABORT */
@@ -32,30 +31,16 @@ struct worker {
 	char recv_buf[IPC_MAX];
 };
 
-static void
-store_log(int level, const char *event, const char *text)
-{
-	LOG_AT(level == 0 ? LOG_LEVEL_ERROR :
-	       level == 1 ? LOG_LEVEL_WARN :
-			    LOG_LEVEL_INFO,
-	    event, F_CSTR("text", text));
-}
-
 static int
-open_store(struct worker *w, int dir, struct err *e)
+open_store(struct worker *w, struct err *e)
 {
-	struct account_opts opts = { .log = store_log,
-		.is_fs = w->index != -1,
-		.indexfd = w->index,
-		.has_marks = w->marks != -1,
-		.marksfd = w->marks };
+	struct account_opts opts = worker_account_opts(w->job);
 	struct deliver_store *s = &w->store;
 
-	mda_settings(&opts);
-	s->authserv_id = mda_authserv_id();
-	s->hostname = mda_hostname();
+	s->authserv_id = str_from(worker_settings()->authserv_id);
+	s->hostname = str_from(worker_settings()->hostname);
 	if (s->account == NULL &&
-	    account_open(&s->account, dir, &opts, e) == -1) {
+	    account_open(&s->account, w->job->dir, &opts, e) == -1) {
 		s->account = NULL;
 		return -1;
 	}
@@ -120,8 +105,7 @@ take_held(struct worker *w, uint32_t id, struct deliver_job *out)
 /* --- orders --- */
 
 static void
-order_deliver(
-    struct worker *w, int dir, struct deliver_job *job, struct ipc_msg *m)
+order_deliver(struct worker *w, struct deliver_job *job, struct ipc_msg *m)
 {
 	struct msg_deliver d;
 	struct err e;
@@ -135,7 +119,7 @@ order_deliver(
 	if (w->n_held >= MAX_HELD)
 		deliver_answer(job, 452, "4.5.3",
 		    STR("too many messages under way, try again later"));
-	else if (open_store(w, dir, &e) == -1)
+	else if (open_store(w, &e) == -1)
 		deliver_failed(job, &e);
 	else {
 		log_set_sid(d.sid);
@@ -176,7 +160,7 @@ enum taken {
 
 /* One message of the channel. */
 static enum taken
-take(struct worker *w, int dir, struct deliver_job *job, bool *closed)
+take(struct worker *w, struct deliver_job *job, bool *closed)
 {
 	enum taken taken = TAKEN_JOB;
 	struct ipc_msg m;
@@ -193,7 +177,7 @@ take(struct worker *w, int dir, struct deliver_job *job, bool *closed)
 	}
 	*job = (struct deliver_job){ .id = m.id, .kind = DELIVER_FILE };
 	if (m.type == MSG_DELIVER)
-		order_deliver(w, dir, job, &m);
+		order_deliver(w, job, &m);
 	else if (m.type == MSG_COMMIT)
 		order_commit(w, job);
 	else {
@@ -324,8 +308,7 @@ mda_work(const struct nursery_job *job)
 	bool closed = false;
 
 	log_set_prog("quire-mda");
-	w->index = job->index;
-	w->marks = job->marks;
+	w->job = job;
 	w->chan = job->chan;
 	while (!closed) {
 		enum taken taken = TAKEN_DONE;
@@ -338,7 +321,7 @@ mda_work(const struct nursery_job *job)
 		if (ready <= 0)
 			break;
 		while (n < DELIVER_BATCH && taken != TAKEN_NOTHING) {
-			taken = take(w, job->dir, &w->jobs[n], &closed);
+			taken = take(w, &w->jobs[n], &closed);
 			n += taken == TAKEN_JOB;
 		}
 		if (is_orphan(w)) {

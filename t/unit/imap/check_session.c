@@ -45,7 +45,7 @@ client_start(struct run *t, struct client *c, const char *tag)
 	struct imap_start start = { .account = "test",
 		.login = "",
 		.remote = "",
-		.hostname = "host",
+		.store.hostname = "host",
 		.tag = str_from(tag),
 		.input = STR(""),
 		.limits = &t->limits };
@@ -713,7 +713,7 @@ START_TEST(session_takes_over)
 {
 	struct run t;
 	struct imap_start start = { .account = "test",
-		.hostname = "host",
+		.store.hostname = "host",
 		.tag = STR("t1"),
 		.input = STR("t2 NOO"),
 		.disabled = "MOVE IDLE",
