@@ -32,18 +32,10 @@ send_answer(int chan, uint32_t id, const struct msg_checked *a)
 	buf_release(&b);
 }
 
-static const struct msg_checked not_now = { .code = 451,
-	.enhanced = STR_INIT("4.3.0"),
-	.text = STR_INIT("cannot check this now, try again later"),
-	.reason = STR_INIT("check-failed"),
-	.peer_name = STR_INIT(""),
-	.header = STR_INIT(""),
-	.from = STR_INIT("") };
-
 void
 check_refuse(int chan, uint32_t id)
 {
-	send_answer(chan, id, &not_now);
+	send_answer(chan, id, &msg_checked_unknown);
 }
 
 /* The message as its descriptor has it, the header in memory. */
@@ -173,7 +165,7 @@ answer_message(const struct check_setup *s, struct arena *a,
 	struct message m = { .fd = fd, .size = q->size, .head = head };
 	struct err e;
 
-	*out = not_now;
+	*out = msg_checked_unknown;
 	if (read_header(&m, &e) == -1) {
 		LOG_WARN("check.failed", F_ERR(&e));
 		if (e.kind == ERR_PERM)
@@ -186,7 +178,7 @@ answer_message(const struct check_setup *s, struct arena *a,
 				.from = STR("") };
 	} else if (!check_message(s, a, c, &m, out, &e)) {
 		LOG_WARN("check.failed", F_ERR(&e));
-		*out = not_now;
+		*out = msg_checked_unknown;
 	}
 }
 
@@ -285,7 +277,7 @@ void
 check_work(const struct check_setup *s, int chan, struct ipc_msg *m)
 {
 	struct mailauth_client c = { 0 };
-	struct msg_checked answer = not_now;
+	struct msg_checked answer = msg_checked_unknown;
 	struct msg_check q;
 	struct arena a;
 	struct buf head; /* the answer may point into it */

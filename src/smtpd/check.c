@@ -12,14 +12,6 @@
 
 #define GRACE_MS 5000 /* beyond what quire-check may take by itself */
 
-static const struct msg_checked no_answer = { .code = 451,
-	.enhanced = STR_INIT("4.3.0"),
-	.text = STR_INIT("cannot check this now, try again later"),
-	.reason = STR_INIT("check-failed"),
-	.peer_name = STR_INIT(""),
-	.header = STR_INIT(""),
-	.from = STR_INIT("") };
-
 bool
 check_is_on(const struct client *cl)
 {
@@ -161,7 +153,7 @@ late_cb(struct ev_loop *loop, ev_timer *w, int revents)
 	log_set_sid(str_from(cl->cid));
 	LOG_WARN("check.failed", F_CSTR("err", "no answer in time"));
 	log_set_sid(STR(""));
-	answer(cl, &no_answer);
+	answer(cl, &msg_checked_unknown);
 }
 
 void
@@ -207,7 +199,7 @@ ask(struct client *cl, uint16_t type)
 		      type == MSG_CHECK ? cl->spool.fd : -1);
 	buf_release(&b);
 	if (!is_sent) {
-		answer(cl, &no_answer);
+		answer(cl, &msg_checked_unknown);
 		return;
 	}
 	ev_timer_set(&cl->check.late,
@@ -309,7 +301,7 @@ check_answered(struct front *base, struct ipc_msg *m)
 		answer(cl, &a);
 	else {
 		LOG_ERROR("check.message", F_INT("type", m->type));
-		answer(cl, &no_answer);
+		answer(cl, &msg_checked_unknown);
 	}
 }
 
@@ -322,5 +314,5 @@ check_lost(struct front *base)
 
 	/* an answer may end its client, and begin another question */
 	while ((cl = idtable_each(&f->checks, &at)) != NULL)
-		answer(cl, &no_answer);
+		answer(cl, &msg_checked_unknown);
 }

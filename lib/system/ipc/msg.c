@@ -8,6 +8,14 @@ const char *const prog_names[PROGS] = { "quire-smtpd", "quire-imapd",
 const char *const service_names[SERVICES] = { "smtp", "submission",
 	"submissions", "imap", "imaps" };
 
+const struct msg_checked msg_checked_unknown = { .code = 451,
+	.enhanced = STR_INIT("4.3.0"),
+	.text = STR_INIT("cannot check this now, try again later"),
+	.reason = STR_INIT("check-failed"),
+	.peer_name = STR_INIT(""),
+	.header = STR_INIT(""),
+	.from = STR_INIT("") };
+
 static bool
 take_bool(struct cur *c, bool *out)
 {

@@ -246,6 +246,8 @@ struct msg_checked {
 	bool is_unwanted;     /* the message speaks against itself: spam, or
 			       * not allowed by its own domain */
 };
+/* Nobody could say: 451, and the message is not taken. */
+extern const struct msg_checked msg_checked_unknown;
 enum { CHECKED_ALIGNED, CHECKED_NOT_ALIGNED, CHECKED_UNKNOWN };
 void msg_pack_check(
     struct buf *, uint16_t type, uint32_t id, const struct msg_check *);
