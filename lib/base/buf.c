@@ -126,6 +126,19 @@ buf_put_uint(struct buf *b, uint64_t v)
 }
 
 void
+buf_put_hex(struct buf *b, const void *octets, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *p = octets;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		buf_putc(b, digits[p[i] >> 4]);
+		buf_putc(b, digits[p[i] & 15]);
+	}
+}
+
+void
 buf_consume(struct buf *b, size_t n)
 {
 	assert(n <= b->n);

@@ -32,6 +32,8 @@ void buf_printf(struct buf *, const char *fmt, ...)
 void buf_vprintf(struct buf *, const char *fmt, va_list)
     __attribute__((format(printf, 2, 0)));
 void buf_put_uint(struct buf *, uint64_t); /* decimal */
+/* Octets as hexadecimal digits, lower case. */
+void buf_put_hex(struct buf *, const void *, size_t n);
 /* Room for n more bytes at the end, or NULL (and full); then buf_grow(). */
 char *buf_reserve(struct buf *, size_t n);
 void buf_grow(struct buf *, size_t n);

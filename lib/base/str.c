@@ -206,6 +206,24 @@ str_uint(struct str s, uint64_t max, uint64_t *out)
 	return true;
 }
 
+bool
+str_hex(struct str s, uint8_t *out, size_t n)
+{
+	size_t i;
+
+	if (s.n % 2 != 0 || s.n / 2 != n)
+		return false;
+	for (i = 0; i < n; i++) {
+		int hi = ascii_hexval(s.p[2 * i]);
+		int lo = ascii_hexval(s.p[2 * i + 1]);
+
+		if (hi < 0 || lo < 0)
+			return false;
+		out[i] = (uint8_t)(hi << 4 | lo);
+	}
+	return true;
+}
+
 char *
 str_dup(struct str s)
 {

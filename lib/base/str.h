@@ -53,6 +53,8 @@ size_t str_search(struct str s, struct str needle);
 bool str_cut(struct str *s, char c, struct str *head);
 /* Decimal without sign, whole string, at most max; false otherwise. */
 bool str_uint(struct str s, uint64_t max, uint64_t *out);
+/* n octets as 2n hexadecimal digits of either case, whole string. */
+bool str_hex(struct str s, uint8_t *out, size_t n);
 /* A NUL-ended copy; dies when memory is out. Free with free(). */
 char *str_dup(struct str);
 /* Copy into a fixed array, NUL-ended; false (and empty) if it does not fit. */

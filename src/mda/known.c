@@ -61,45 +61,18 @@ known_key(int fd, uint64_t size, struct known_key *key, struct err *e)
 	return 0;
 }
 
-static void
-put_hash(struct buf *b, const uint8_t hash[KNOWN_HASH])
-{
-	size_t i;
-
-	for (i = 0; i < KNOWN_HASH; i++)
-		buf_printf(b, "%02x", hash[i]);
-}
-
 void
 known_put_field(struct buf *b, const struct known_key *key)
 {
 	buf_put(b, field_name);
 	buf_puts(b, ": ");
 	if (key->has_id)
-		put_hash(b, key->id);
+		buf_put_hex(b, key->id, KNOWN_HASH);
 	else
 		buf_putc(b, '-');
 	buf_putc(b, ' ');
-	put_hash(b, key->octets);
+	buf_put_hex(b, key->octets, KNOWN_HASH);
 	buf_puts(b, "\r\n");
-}
-
-static bool
-read_hash(struct str s, uint8_t out[KNOWN_HASH])
-{
-	size_t i;
-
-	if (s.n != 2 * KNOWN_HASH)
-		return false;
-	for (i = 0; i < KNOWN_HASH; i++) {
-		int hi = ascii_hexval(s.p[2 * i]);
-		int lo = ascii_hexval(s.p[2 * i + 1]);
-
-		if (hi < 0 || lo < 0)
-			return false;
-		out[i] = (uint8_t)(hi << 4 | lo);
-	}
-	return true;
 }
 
 static bool
@@ -112,8 +85,8 @@ read_field(struct str head, struct known_key *key)
 		return false;
 	octets = str_trim(f.value);
 	str_cut(&octets, ' ', &id);
-	key->has_id = read_hash(id, key->id);
-	return read_hash(str_trim(octets), key->octets);
+	key->has_id = str_hex(id, key->id, KNOWN_HASH);
+	return str_hex(str_trim(octets), key->octets, KNOWN_HASH);
 }
 
 static void

@@ -26,15 +26,6 @@ struct watching {
 };
 
 static void
-put_id(struct buf *b, const uint8_t id[16])
-{
-	unsigned i;
-
-	for (i = 0; i < 16; i++)
-		buf_printf(b, "%02x", id[i]);
-}
-
-static void
 put_line(struct buf *b, const struct change *c)
 {
 	buf_puts(b, change_word(c->kind));
@@ -43,7 +34,7 @@ put_line(struct buf *b, const struct change *c)
 	if (c->kind != CHANGED_TREE && c->kind != CHANGED_SUBSCRIBED &&
 	    c->kind != CHANGED_UNSUBSCRIBED) {
 		buf_puts(b, " id=");
-		put_id(b, c->mailboxid);
+		buf_put_hex(b, c->mailboxid, 16);
 	}
 	if (c->old_name[0] != '\0') {
 		buf_puts(b, " from=");
@@ -72,7 +63,7 @@ put_json(struct buf *b, const struct change *c)
 	if (c->kind == CHANGED_MAILBOX)
 		buf_printf(b, ",\"since\":%llu", (unsigned long long)c->since);
 	buf_puts(b, ",\"id\":\"");
-	put_id(b, c->mailboxid);
+	buf_put_hex(b, c->mailboxid, 16);
 	buf_puts(b, "\"}");
 }
 

@@ -90,15 +90,6 @@ cmd_idna(struct quire *q, int argc, char **argv)
 	return tool_end(&t, 0);
 }
 
-static void
-put_hex(struct buf *b, struct str s)
-{
-	size_t i;
-
-	for (i = 0; i < s.n; i++)
-		buf_printf(b, "%02x", (unsigned char)s.p[i]);
-}
-
 /* The record as a zone file has it. */
 static void
 put_record(struct buf *b, const struct dns_record *r)
@@ -131,7 +122,7 @@ put_record(struct buf *b, const struct dns_record *r)
 	case DNS_TLSA:
 		buf_printf(b, "%u %u %u ", r->tlsa.usage, r->tlsa.selector,
 		    r->tlsa.matching);
-		put_hex(b, r->tlsa.data);
+		buf_put_hex(b, r->tlsa.data.p, r->tlsa.data.n);
 		break;
 	case DNS_CAA:
 		buf_printf(b, "%u %.*s %.*s", r->caa.flags, STR_ARG(r->caa.tag),

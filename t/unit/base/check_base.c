@@ -66,6 +66,35 @@ START_TEST(str_uints)
 }
 END_TEST
 
+static const struct {
+	struct str in;
+	bool ok;
+} hexes[] = {
+	{ STR_INIT("00fFaB10"), true },
+	{ STR_INIT("00ffab1"), false },
+	{ STR_INIT("00ffab1000"), false },
+	{ STR_INIT("00ffab1g"), false },
+	{ STR_INIT("00ffabx0"), false },
+	{ STR_INIT(""), false },
+};
+
+START_TEST(str_hexes)
+{
+	static const uint8_t want[4] = { 0x00, 0xff, 0xab, 0x10 };
+	uint8_t out[4];
+	struct buf b;
+
+	ck_assert(str_hex(hexes[_i].in, out, 4) == hexes[_i].ok);
+	if (!hexes[_i].ok)
+		return;
+	ck_assert_mem_eq(out, want, 4);
+	buf_init(&b, 10);
+	buf_put_hex(&b, out, 4);
+	eq(buf_str(&b), STR("00ffab10"));
+	buf_release(&b);
+}
+END_TEST
+
 START_TEST(buf_ceiling)
 {
 	struct buf b;
@@ -356,6 +385,7 @@ main(void)
 
 	tcase_add_test(t, str_cutting);
 	tcase_add_loop_test(t, str_uints, 0, N(uints));
+	tcase_add_loop_test(t, str_hexes, 0, N(hexes));
 	tcase_add_test(t, buf_ceiling);
 	tcase_add_test(t, arena_limits);
 	tcase_add_test(t, cur_sticks);

@@ -29,24 +29,6 @@ uidlist_release(struct uidlist *l)
 }
 
 static bool
-hex16(struct str s, uint8_t out[16])
-{
-	size_t i;
-
-	if (s.n != 32)
-		return false;
-	for (i = 0; i < 16; i++) {
-		int hi = ascii_hexval(s.p[2 * i]);
-		int lo = ascii_hexval(s.p[2 * i + 1]);
-
-		if (hi < 0 || lo < 0)
-			return false;
-		out[i] = (uint8_t)(hi << 4 | lo);
-	}
-	return true;
-}
-
-static bool
 u32_of(struct str s, uint32_t *out)
 {
 	uint64_t v = 0;
@@ -65,7 +47,7 @@ emailid_of_guid(struct str guid, uint8_t out[16])
 {
 	struct name n;
 
-	if (hex16(guid, out))
+	if (str_hex(guid, out, 16))
 		return true;
 	if (!name_parse(guid, &n))
 		return false;
@@ -98,7 +80,7 @@ parse_header(struct str line, struct uidlist *l, bool *is_v3)
 			ok &= u32_of(str_sub(word, 1, word.n), &l->uidnext);
 		else if (word.p[0] == 'G')
 			l->has_id =
-			    hex16(str_sub(word, 1, word.n), l->mailboxid);
+			    str_hex(str_sub(word, 1, word.n), l->mailboxid, 16);
 	}
 	return ok && l->uidvalidity != 0 && l->uidnext < UIDLIST_UID_MAX;
 }

@@ -201,26 +201,13 @@ old_list_words(const struct old_list *o, uint32_t uid, struct str base)
 	return k != NULL && str_eq(k->base, base) ? k->words : STR("");
 }
 
-static void
-put_hex16(struct buf *b, const uint8_t id[16])
-{
-	int i;
-
-	for (i = 0; i < 16; i++)
-		buf_printf(b, "%02x", id[i]);
-}
-
 static bool
 is_guid_of_ours(struct str word)
 {
-	size_t i;
+	uint8_t guid[16];
 
-	if (word.n != 33 || word.p[0] != 'G')
-		return false;
-	for (i = 1; i < word.n; i++)
-		if (ascii_hexval(word.p[i]) < 0)
-			return false;
-	return true;
+	return str_starts(word, STR("G")) &&
+	       str_hex(str_sub(word, 1, word.n), guid, sizeof(guid));
 }
 
 /* What another wrote of this message and we do not know better; true with a
@@ -267,7 +254,7 @@ put_line(
 	emailid_of(n.unique, id);
 	if (!has_guid && memcmp(id, cold.emailid, 16) != 0) {
 		buf_puts(b, " G");
-		put_hex16(b, cold.emailid);
+		buf_put_hex(b, cold.emailid, 16);
 	}
 	buf_puts(b, " :");
 	buf_put(b, base);
@@ -331,7 +318,7 @@ rewrite(struct mailbox *m, struct dotlock *lock, bool sync,
 	old_list_read(&old, m->dirfd);
 	buf_init(&b, 2 * CHUNK);
 	buf_printf(&b, "3 V%u N%u G", m->j.uidvalidity, m->v.c.uidnext);
-	put_hex16(&b, m->j.mailboxid);
+	buf_put_hex(&b, m->j.mailboxid, 16);
 	buf_putc(&b, '\n');
 	n = put_rows(m, fd, &b, 0, &old, lock);
 	if (n == -1 || (sync && step_sync(fd) == -1) ||

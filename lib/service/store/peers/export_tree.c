@@ -295,14 +295,13 @@ write_empty_list(
 	struct dotlock lock;
 	struct stat st;
 	struct buf b;
-	int i, rc = 0;
+	int rc = 0;
 
 	if (dotlock_take(&lock, dirfd, UIDLIST_LOCK, 0, e) == -1)
 		return -1;
 	buf_init(&b, 256);
 	buf_printf(&b, "3 V%u N1 G", node->uidvalidity);
-	for (i = 0; i < 16; i++)
-		buf_printf(&b, "%02x", node->id[i]);
+	buf_put_hex(&b, node->id, 16);
 	buf_putc(&b, '\n');
 	if (fstatat(dirfd, UIDLIST, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		rc = replace(dirfd, UIDLIST ".tmp", UIDLIST, buf_str(&b),
