@@ -20,11 +20,9 @@ void layout_count(struct layout_census *, const char *dir);
 /* Each directory that is a mailbox but INBOX; notes the tree's stamp. */
 typedef int layout_found(void *arg, const char *dir, struct err *);
 int layout_each(struct account *, layout_found *, void *arg, struct err *);
-/* After layout_each(): links to Maildirs, which are not followed. */
-void layout_each_link(
-    struct account *, void (*fn)(void *arg, const char *path), void *arg);
-#define LAYOUT_LINK \
-	"a link to a Maildir: links are not followed, its mail is not shown"
+/* After layout_each(): what others may see, and why we do not. */
+typedef void layout_hidden(void *arg, const char *path, const char *why);
+void layout_each_hidden(struct account *, layout_hidden *, void *arg);
 
 void walked_release(struct walked *);
 

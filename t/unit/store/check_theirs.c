@@ -275,6 +275,30 @@ START_TEST(folders)
 }
 END_TEST
 
+/* As another user would find it. */
+START_TEST(rights)
+{
+	struct seen s;
+	size_t i;
+	uid_t was = geteuid();
+
+	t_sh("mkdir -p cur new tmp .Closed/cur .Fixed/cur; chmod 0 .Closed;"
+	     "chmod 555 .Fixed; chmod 755 .");
+	if (was == 0)
+		t_sh("chmod 755 ..; chown -R 65534 .");
+	ck_assert_int_eq(was == 0 ? seteuid(65534) : 0, 0);
+	adopt(true, &s);
+	ck_assert_int_eq(seteuid(was), 0);
+	ck_assert_uint_eq(s.n, 2);
+	ck_assert_uint_eq(box(&s, "INBOX")->nproblems, 1);
+	ck_assert_str_eq(box(&s, "INBOX")->problem[0].kind, "folder-name");
+	ck_assert_str_eq(box(&s, "Fixed")->problem[0].kind, "unwritable");
+	for (i = 0; i < s.n; i++)
+		ck_assert_str_eq(s.v[i].kind, "bare");
+	t_sh("chmod 755 .Closed .Fixed");
+}
+END_TEST
+
 /* One that is decomposed is used as it is. */
 START_TEST(decomposed)
 {
@@ -309,6 +333,7 @@ main(void)
 	tcase_add_test(t, second_files);
 	tcase_add_test(t, no_messages);
 	tcase_add_test(t, folders);
+	tcase_add_test(t, rights);
 	tcase_add_test(t, decomposed);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);

@@ -130,12 +130,11 @@ look_at(void *arg, const char *dir, struct err *e)
 }
 
 static void
-look_at_link(void *arg, const char *path)
+look_at_hidden(void *arg, const char *path, const char *why)
 {
 	struct look *l = arg;
 
-	verify_found(
-	    l->v, VERIFY_WARNING, "folder-name", 0, path, "%s", LAYOUT_LINK);
+	verify_found(l->v, VERIFY_WARNING, "folder-name", 0, path, "%s", why);
 }
 
 /* LAYOUT=fs: what lies in the index root and belongs to no mailbox. */
@@ -174,7 +173,7 @@ verify_folders(struct verify *v, const struct tree *t)
 	struct look l = { v, t };
 
 	layout_each(&v->a, look_at, &l, NULL);
-	layout_each_link(&v->a, look_at_link, &l);
+	layout_each_hidden(&v->a, look_at_hidden, &l);
 	if (v->a.layout.is_fs)
 		check_index_root(v, t);
 }

@@ -354,42 +354,73 @@ layout_each(struct account *a, layout_found *fn, void *arg, struct err *e)
 	return walk_dir(&w, ".", e);
 }
 
-static void
-links_in(struct account *a, const char *dir,
-    void (*fn)(void *arg, const char *path), void *arg)
+/* Why nobody sees what is there; NULL: it is a mailbox, or none. */
+static const char *
+hidden_why(int dirfd, const struct dirent *de)
 {
-	DIR *d = fs_read_dir(a->rootfd, dir);
-	struct dirent *de;
 	struct stat st;
 	struct buf b;
+	int fd;
+	bool is_maildir;
 
-	if (d == NULL)
-		return;
-	while ((de = readdir(d)) != NULL) {
-		if (de->d_type != DT_LNK || !is_name(&a->layout, de->d_name))
-			continue;
+	if (de->d_type == DT_LNK) {
 		buf_init(&b, PATH_MAX);
 		buf_printf(&b, "%s/cur", de->d_name);
-		if (fstatat(dirfd(d), buf_cstr(&b), &st, 0) == 0) {
-			buf_clear(&b);
-			if (strcmp(dir, ".") != 0)
-				buf_printf(&b, "%s/", dir);
-			buf_puts(&b, de->d_name);
-			fn(arg, buf_cstr(&b));
-		}
+		is_maildir = fstatat(dirfd, buf_cstr(&b), &st, 0) == 0;
+		buf_release(&b);
+		return is_maildir ? "a link to a Maildir: links are not "
+				    "followed, its mail is not shown" :
+				    NULL;
+	}
+	if (de->d_type != DT_DIR)
+		return NULL;
+	fd = fs_open_dir(dirfd, de->d_name);
+	is_maildir = fd != -1 && fstatat(fd, "cur", &st, 0) == 0;
+	if (is_maildir || errno == ENOENT || errno == ENOTDIR) {
+		if (fd != -1)
+			close(fd);
+		return NULL;
+	}
+	if (fd != -1)
+		close(fd);
+	return "its owner or its mode keeps it closed: its mail is not shown";
+}
+
+static void
+hidden_in(struct account *a, const char *dir, layout_hidden *fn, void *arg)
+{
+	int fd = fs_open_dir(a->rootfd, dir);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	const char *why;
+	struct buf b;
+
+	if (d == NULL) {
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	while ((de = readdir(d)) != NULL) {
+		if (!is_name(&a->layout, de->d_name) ||
+		    (why = hidden_why(fd, de)) == NULL)
+			continue;
+		buf_init(&b, PATH_MAX);
+		if (strcmp(dir, ".") != 0)
+			buf_printf(&b, "%s/", dir);
+		buf_puts(&b, de->d_name);
+		fn(arg, buf_cstr(&b), why);
 		buf_release(&b);
 	}
 	closedir(d);
 }
 
 void
-layout_each_link(
-    struct account *a, void (*fn)(void *arg, const char *path), void *arg)
+layout_each_hidden(struct account *a, layout_hidden *fn, void *arg)
 {
 	size_t i;
 
 	if (!a->layout.is_fs)
-		links_in(a, ".", fn, arg);
+		hidden_in(a, ".", fn, arg);
 	for (i = 0; i < a->walked.n; i++)
-		links_in(a, a->walked.v[i], fn, arg);
+		hidden_in(a, a->walked.v[i], fn, arg);
 }

@@ -29,6 +29,13 @@ mailbox_log(struct mailbox *m, int level, const char *event, const char *text)
 /* ---- life ---- */
 
 static int
+open_dir(struct mailbox *m, const char *name, int *fd, struct err *e)
+{
+	*fd = fs_open_dir(m->dirfd, name);
+	return *fd == -1 ? err_sys(e, "open %s", name) : 0;
+}
+
+static int
 open_fds(struct mailbox *m, const uint8_t mailboxid[16], struct err *e)
 {
 	bool make = !m->j.readonly;
@@ -37,14 +44,14 @@ open_fds(struct mailbox *m, const uint8_t mailboxid[16], struct err *e)
 			step_mkdir(m->dirfd, "new") == -1 ||
 			step_mkdir(m->dirfd, "cur") == -1))
 		return err_sys(e, "make Maildir");
-	m->curfd = fs_open_dir(m->dirfd, "cur");
-	m->newfd = fs_open_dir(m->dirfd, "new");
-	m->tmpfd = fs_open_dir(m->dirfd, "tmp");
-	m->qfd = state_open(m->account, m->dirfd, mailboxid, make);
 	/* one never adopted may lack all but cur/, and then nothing is made */
-	if (m->curfd == -1 ||
-	    (make && (m->newfd == -1 || m->tmpfd == -1 || m->qfd == -1)))
-		return err_sys(e, "open Maildir");
+	if (open_dir(m, "cur", &m->curfd, e) == -1 ||
+	    (open_dir(m, "new", &m->newfd, e) == -1 && make) ||
+	    (open_dir(m, "tmp", &m->tmpfd, e) == -1 && make))
+		return -1;
+	m->qfd = state_open(m->account, m->dirfd, mailboxid, make);
+	if (m->qfd == -1 && make)
+		return err_sys(e, "open the mailbox's state");
 	return 0;
 }
 

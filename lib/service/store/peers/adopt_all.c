@@ -3,6 +3,8 @@
  */
 #include "service/store/layout_int.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,11 +68,11 @@ check_name(void *arg, const char *dir, struct err *e)
 }
 
 static void
-check_link(void *arg, const char *path)
+check_hidden(void *arg, const char *path, const char *why)
 {
 	struct in_account *in = arg;
 
-	adopt_problem(in->box, "folder-name", path, "%s", LAYOUT_LINK);
+	adopt_problem(in->box, "folder-name", path, "%s", why);
 }
 
 /* What concerns the account is told with its INBOX. */
@@ -81,7 +83,7 @@ check_folders(struct account *a, struct adopt_box *box)
 
 	check_layout(a, box);
 	layout_each(a, check_name, &in, NULL);
-	layout_each_link(a, check_link, &in);
+	layout_each_hidden(a, check_hidden, &in);
 }
 
 void
@@ -91,6 +93,16 @@ adopt_box_release(struct adopt_box *box)
 
 	for (i = 0; i < box->nproblems && i < ADOPT_PROBLEMS; i++)
 		free(box->problem[i].file);
+}
+
+/* Who only looks finds out what would fail; a snapshot is for looking. */
+static void
+check_rights(struct mailbox *m, struct adopt_box *box)
+{
+	if (m->readonly && m->qfd == -1 &&
+	    faccessat(m->dirfd, ".", W_OK, AT_EACCESS) == -1 && errno == EACCES)
+		adopt_problem(box, "unwritable", NULL,
+		    "its owner or its mode keeps us from adopting it");
 }
 
 static void
@@ -110,6 +122,7 @@ look(struct account *a, struct str name, struct adopt_box *box)
 		box->uidnext = c->uidnext;
 		box->messages = c->messages;
 		box->keywords = mailbox_keywords(m);
+		check_rights(m, box);
 		mailbox_close(&m);
 	}
 	a->adopting = NULL;

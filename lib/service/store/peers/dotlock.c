@@ -126,7 +126,8 @@ dotlock_take(
 		if (make(l))
 			return 0;
 		if (date_mono_ms() >= until)
-			return err_set(e, ERR_TEMP, "%s is held", name);
+			return err_set(
+			    e, ERR_TEMP, "%s is held by another server", name);
 		nanosleep(&poll, NULL);
 	}
 }
