@@ -167,6 +167,82 @@ as quire dkim keygen rsa >"$T/key.pem"
 as quire dkim sign --key "$T/key.pem" --domain good.test --selector s \
     "$T/message" >"$T/signed"
 { cat "$T/signed"; echo "a line more"; } >"$T/forged"
+# all checks of a message at once; log and metrics are printed as they come
+cat >"$T/whole.c" <<'C'
+#include <stdio.h>
+#include "format/mime/mime.h"
+#include "service/mailauth/mailauth.h"
+
+static void
+on_log(void *arg, enum hook_level level, const char *event, const char *text)
+{
+	fprintf(arg, "log %d %s: %s\n", level, event, text);
+}
+
+static void
+on_count(void *arg, const char *metric, const char *label)
+{
+	fprintf(arg, "count %s %s\n", metric, label);
+}
+
+static void
+on_took(void *arg, const char *metric, const char *label, int64_t ms)
+{
+	fprintf(arg, "took %s %s %d\n", metric, label, ms >= 0);
+}
+
+/* whole RESOLVER IP DOMAIN <message */
+int
+main(int argc, char **argv)
+{
+	struct hooks hooks = { 0 };
+	struct dns_opts opts = { 0 };
+	struct mailauth_setup setup = { 0 };
+	struct mailauth_client client = { 0 };
+	static char text[1 << 20];
+	struct str message;
+	struct mailauth *m;
+	struct arena arena;
+	struct psl *psl;
+	struct err e;
+	size_t end;
+
+	if (argc != 4)
+		return 64;
+	hooks.arg = stdout;
+	hooks.log = on_log;
+	hooks.count = on_count;
+	hooks.took = on_took;
+	opts.servers = argv[1];
+	opts.hooks = setup.hooks = &hooks;
+	if (dns_new(&setup.dns, &opts, &e) == -1)
+		return 75;
+	setup.psl = psl = psl_load();
+	setup.keys = dkim_keys_new();
+	setup.hostname = STR("here.test");
+	setup.limit_ms = MAILAUTH_LIMIT_MS;
+	if (!mailauth_client_ip(&client, str_from(argv[2])))
+		return 64;
+	client.helo = str_from(argv[3]);
+	client.reverse_path.addr.local = STR("a");
+	client.reverse_path.addr.domain = str_from(argv[3]);
+	client.now = 4000000000;
+	message = str_make(text, fread(text, 1, sizeof(text), stdin));
+	end = mime_header_length(message);
+	arena_init(&arena, MAILAUTH_ARENA + 6 * sizeof(text));
+	m = mailauth_begin(
+	    &arena, &setup, &client, str_sub(message, 0, end));
+	mailauth_body(m, str_sub(message, end, message.n));
+	(void)mailauth_finish(m);
+	mailauth_free(&m);
+	arena_release(&arena);
+	dkim_keys_free(&setup.keys);
+	psl_unload(&psl);
+	dns_free(&setup.dns);
+	return 0;
+}
+C
+ok "all checks at once compile" build whole "$T/whole.c"
 zone good.test <<Z
 @ TXT "v=spf1 ip4:192.0.2.0/24 -all"
 s._domainkey TXT $(as quire dkim txt "$T/key.pem" | fold -w 200 |
@@ -192,6 +268,17 @@ like "and answers counted" "$(cat "$T/err")" '3 answers of DNS'
 ask 192.0.2.1 a@good.test |
     as "$T/bin/spf-filter" -r 127.0.0.1:1 >"$T/out" 2>&1
 like "no resolver: put off" "$(cat "$T/out")" '^action=DEFER_IF_PERMIT 4\.4\.3'
+as "$T/bin/whole" "127.0.0.1:$KNOT_PORT" 192.0.2.1 good.test \
+    <"$T/signed" >"$T/out" 2>&1
+is "all checks at once" $? 0
+out=$(cat "$T/out")
+for want in 'count mailauth_spf pass' 'count mailauth_dkim permerror' \
+    'count mailauth_dmarc none' 'count mailauth_arc none' \
+    'count mailauth_iprev [a-z]*' 'took mailauth_ms in time 1' \
+    'count dns_answers ok' 'took dns_answer_ms TXT 1' \
+    'log 3 dns: TXT good\.test: ok .*' 'log 2 mailauth: 192\.0\.2\.1 spf=pass dkim=1 .*'; do
+	like "tells $want" "$out" "^$want\$"
+done
 check() { as "$T/bin/dkim-check" 127.0.0.1 "$1" <"$2" 2>&1; echo "status $?"; }
 is "DKIM by its own resolver" "$(check "$KNOT_PORT" "$T/signed")" \
     "pass d=good.test s=s
