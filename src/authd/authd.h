@@ -21,7 +21,7 @@
 #define HASH_WORKERS  2
 #define HASH_QUEUE    200 /* more wait for nothing: AUTH_TEMP */
 #define HASH_MS	      10000
-#define CACHE_MS      (15 * 60 * 1000) /* features 1.6.5 */
+#define CACHE_MS      (15 * 60 * 1000) /* a slow hash is not made again */
 #define CACHE_SLOTS   1024
 #define DEVICE_MS     (12 * 3600 * 1000) /* a password was right there */
 #define DEVICE_SLOTS  4096

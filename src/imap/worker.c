@@ -91,7 +91,7 @@ imap_work(const struct nursery_job *job)
 	int client, end;
 	struct buf b;
 
-	/* ten times what a stranger gets (features 4.2: 30 s, 5 min) */
+	/* ten times what a stranger gets */
 	limits.write_ms = (int)(settings->write_ms * 10);
 	limits.append_max = settings->message_size;
 	start.limits = &limits;

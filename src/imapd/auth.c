@@ -20,7 +20,7 @@ drop_held(struct client *cl)
 	buf_clear(&cl->held);
 }
 
-/* Features 1.5.2 */
+/* From then on replies are slow. */
 static bool
 is_guessing(const struct client *cl)
 {
@@ -94,7 +94,7 @@ wait_cb(struct ev_loop *loop, ev_timer *w, int revents)
 	buf_release(&out);
 }
 
-/* Each attempt longer than the one before: features 1.5.3 */
+/* Each attempt longer than the one before. */
 static double
 wait_s(const struct client *cl)
 {

@@ -160,7 +160,7 @@ run(struct client *cl, const struct imap_command *cmd)
 		client_say(cl, "%s OK NOOP completed", cl->tag);
 		break;
 	case IMAP_ID:
-		/* the version is told after login only (features 4.2) */
+		/* the version is told after login only */
 		client_say(cl, "* ID (\"name\" \"Quire\")");
 		client_say(cl, "%s OK ID completed", cl->tag);
 		break;
@@ -204,7 +204,7 @@ command(struct client *cl, struct str text)
 	rc = imap_parse(&cl->arena, text, &opts, &cmd, &why);
 	str_copy(cmd.tag, cl->tag, sizeof(cl->tag));
 	if (rc != IMAP_PARSED && cl->is_first && rc != IMAP_WRONG_STATE) {
-		/* a stranger that does not speak IMAP (features 1.3.2) */
+		/* a stranger that does not speak IMAP */
 		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
 		    F_CSTR("why", "first command is not IMAP"));
 		client_bye(cl, NOT_IMAP);

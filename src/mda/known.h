@@ -1,6 +1,6 @@
 /*
  * known - which messages are in Rejects already, so that a sender who tries
- * again every few minutes fills nobody's mailbox (features 2.7).
+ * again every few minutes fills nobody's mailbox.
  *
  * A copy says in its header, behind X-Quire-Reason, what it is a copy of:
  *

@@ -1,5 +1,5 @@
 /*
- * rejects - how long refused copies are kept (features 2.7).
+ * rejects - how long refused copies are kept.
  *
  * Only what we filed there goes: messages that begin with X-Quire-Reason,
  * which nobody but us may write. What its owner put into that mailbox stays.

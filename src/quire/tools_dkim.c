@@ -118,7 +118,7 @@ sign(struct tool *t, const struct tools_signing *a)
 		.body_canon = DKIM_RELAXED,
 		.is_oversigning = true,
 		.now = a->now,
-		.expire_s = 72 * 3600 }; /* features 3.11 */
+		.expire_s = 72 * 3600 };
 	struct dkim_sign *s;
 	struct str header, body;
 	struct buf b;

@@ -47,7 +47,7 @@ refuse_all(struct client *cl, const struct smtp_verdict *v, struct str reason)
 	deliver_rejects(cl);
 }
 
-/* What this recipient asks of From (features 2.2, step 6); NULL: it has it. */
+/* What this recipient asks of From; NULL: it has it. */
 static const struct smtp_verdict *
 misses(const struct client *cl, const struct smtp_rcpt *r,
     const struct msg_checked *a)
@@ -112,7 +112,7 @@ message_is(struct client *cl, const struct smtp_verdict *v,
 				       AUTHOR_UNCONFIRMED;
 	(void)str_copy(
 	    a->peer_name, cl->check.peer_name, sizeof(cl->check.peer_name));
-	if (a->is_unwanted) /* features 1.5.2 */
+	if (a->is_unwanted) /* who sends such gets slow replies */
 		smtp_session_set_slow(cl->session);
 	if (v->code == 250)
 		deliver_to_some(cl, a);
@@ -268,8 +268,8 @@ check_message(struct client *cl)
 }
 
 /*
- * More than one recipient is for senders whose domain says that they may send
- * (features 1.8): lists of addresses tried out at once come from others.
+ * More than one recipient is for senders whose domain says that they may send:
+ * lists of addresses tried out at once come from others.
  */
 bool
 check_allows_rcpt(struct client *cl)

@@ -281,7 +281,7 @@ put_header(struct client *cl, const struct smtp_mail *mail,
 	/* one recipient must not learn of the others */
 	t.rcpt = rcpt;
 	t.peer_name = str_from(cl->check.peer_name);
-	/* features 1.10, newest first */
+	/* newest first */
 	smtp_delivered_to_put(out, rcpt);
 	smtp_return_path_put(out, &mail->reverse_path);
 	buf_put(out, buf_str(&cl->check.header));

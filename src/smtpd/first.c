@@ -3,8 +3,8 @@
 
 /*
  * Mail of somebody whose mail a recipient has never taken waits a while
- * before it is filed (features 1.5.4): who sends to lists of addresses has no
- * time, and block lists learn of him meanwhile. It is prepared in all
+ * before it is filed: who sends to lists of addresses has no time, and block
+ * lists learn of him meanwhile. It is prepared in all
  * mailboxes then, and filed in none. It costs us a timer; nobody else waits.
  *
  *	all are prepared --one says: the first of its sender--> timer

@@ -27,7 +27,7 @@ stop(struct front *base)
 static const struct front_ops ops = {
 	.prog = "quire-smtpd",
 	.profile = &smtpd_profile,
-	/* on port 25 some large senders fail with tickets (features 1.1.3) */
+	/* on port 25 some large senders fail with tickets */
 	.has_tickets = false,
 	.keeps_configs = true,
 	.busy = "421 4.3.2 too many connections, try again later\r\n",

@@ -54,7 +54,7 @@ known(const struct smtp_session *s, struct str name, struct str *found)
 	return false;
 }
 
-/* Features 1.5.2 */
+/* From then on replies are slow. */
 static bool
 is_guessing(const struct smtp_session *s)
 {
@@ -62,7 +62,7 @@ is_guessing(const struct smtp_session *s)
 	       s->n_auth_failed >= s->opt->limits.slow_after;
 }
 
-/* Features 1.5.3 */
+/* Each attempt longer than the one before. */
 static unsigned
 login_delay(const struct smtp_session *s)
 {

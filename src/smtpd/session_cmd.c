@@ -56,7 +56,7 @@ run_helo(struct smtp_session *s, const struct smtp_command *c)
 		smtp_session_helo_is(s, NULL);
 }
 
-/* Those who still say HELO are mostly not mail servers: features 1.2. */
+/* Those who still say HELO are mostly not mail servers. */
 void
 smtp_session_helo_is(struct smtp_session *s, const struct smtp_verdict *v)
 {

@@ -45,7 +45,7 @@ mutant() {
 }
 
 v=check_traces
-# 0a.1: the name we mean is taken for the name there is
+# the name we mean is taken for the name there is
 mutant view/apply_names.c $v \
     killed_between_ok_and_rename_new_index_scan_seen_stays \
     's/(v->st\[row\] \|= ST_INTENT;)/\1 v->fn[row] = v->fnx[row];/'
@@ -67,7 +67,7 @@ mutant maildir/mirror.c $v renamed_by_others_before_our_rename_both_win \
 # a rename replaces
 mutant disk/step.c $v name_taken_before_our_rename_nothing_is_lost \
     's/to, RENAME_NOREPLACE/to, 0/'
-# 0a.2: no time for who is between link and unlink
+# no time for who is between link and unlink
 mutant maildir/scan_judge.c $v second_name_young_both_stay \
     's/st_ctim.tv_sec > store_young_s\)\s+put_name_aside/st_ctim.tv_sec >= 0) put_name_aside/'
 # unlinked, not put aside; put aside without another look
@@ -80,14 +80,14 @@ mutant maildir/scan_judge.c $v killed_between_link_and_add_of_copy \
     's/return n->is_ours && n->is_copy/return 0 \&\& n->is_copy/'
 mutant maildir/scan_judge.c $v copy_moved_by_others_is_a_message \
     's/st->st_ctim.tv_sec - n->seconds <= store_young_s/1/'
-# 0a.3: nobody finishes a MOVE; or whatever became of its messages
+# nobody finishes a MOVE; or whatever became of its messages
 mutant view/reload.c $v move_killed_between_the_syncs_is_finished \
     's/if \(m->v.nmoves == 0\)/if (1)/'
 mutant mailbox/move.c $v move_killed_between_the_syncs_target_expunged \
     's/\(b->v.st\[rb\] & ST_GHOST\) == 0/1/; s/(ra < a->v.n && rb < b->v.n) && \(a->v.st\[ra\] & ST_GHOST\) == 0/rb < b->v.n; return 1/'
 mutant mailbox/move.c $v move_to_finish_source_is_another_message \
     's/memcmp\(ca.emailid, cb.emailid, 16\) == 0/1/'
-# 0a.6: what a failed sync left is not written again; or is shown
+# what a failed sync left is not written again; or is shown
 mutant journal/journal_repair.c $v eio_then_reread \
     's/(n <= 0 \|\|\s+)step_pwrite\(j->fd, str_make\(p, \(size_t\)n\), off\) == -1/\1 0/'
 mutant journal/journal.c $v eio_then_reread \
@@ -97,7 +97,7 @@ mutant journal/journal_repair.c $v eio_and_killed_then_reread \
 mutant journal/journal.c $v eio_and_killed_then_reread \
     's/if \(j->pub_ok && j->pub.end < upto\)/if (0)/'
 v=check_review
-# 0a.4, 0a.5, 0a.16: hints believed, locks not looked at, no comparison
+# hints believed, locks not looked at, no comparison
 mutant journal/journal.c $v lock_replaced_under_sessions \
     's/if \(same_file\(j->dirfd, "lock", j->lockfd, &st\)\)/if (1)/'
 mutant maildir/scan_judge.c $v wrong_S_of_ours_unregistered_is_no_message \
@@ -108,7 +108,7 @@ mutant mailbox/copy.c $v copy_where_links_are_refused \
     's/errno != EPERM &&//'
 mutant maildir/scan_judge.c $v mass_loss_delivery_goes_on \
     's/return gone > LOSS_MIN &&/return 0 \&\&/'
-# 0a.13
+# reading what others move
 mutant maildir/rowfile.c $v moved_by_another_session_is_served \
     's/fd = open_moved\(m, row\)/fd = -1/'
 mutant maildir/rowfile.c $v one_directory_read_per_offset \

@@ -101,9 +101,10 @@ void smtp_xtext_encode(struct buf *out, struct str);
  */
 /*
  * The enhanced code of a message over max_size: 5.2.3 is an administrator's
- * limit (RFC 3463, 3.3), where he takes less than is usual; else 5.3.4.
+ * limit (RFC 3463, 3.3), where he takes less than is usual, which is our
+ * default; else 5.3.4.
  */
-#define SMTP_USUAL_SIZE (100 << 20) /* features 1.2 */
+#define SMTP_USUAL_SIZE (100 << 20)
 const char *smtp_too_large(uint64_t max_size);
 void smtp_reply_put(struct buf *, int code, const char *enhanced,
     struct str text, struct str cid);

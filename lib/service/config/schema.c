@@ -303,7 +303,7 @@ listener_block(struct arena *a, void *out, const struct conf_node *n,
 	l = &c->listeners[c->nlisteners++];
 	l->name = n->values[0];
 	l->pos = n->pos;
-	l->first_time_ms = 15000; /* features 1.5.4 */
+	l->first_time_ms = 15000;
 	conf_apply(a, l, listener_rows, N(listener_rows), n->child,
 	    "listener setting", e);
 	if (l->addresses.n == 0)
@@ -442,25 +442,26 @@ config_defaults(struct config *c)
 	c->user[PROG_IMAP] = STR("quire-nursery");
 	c->user[PROG_CHECK] = STR("quire-check");
 	c->limits = (struct config_limits){
-		.message_size = 100 << 20, /* features 1.2 */
+		.message_size = 100 << 20,
 		.recipients = 1000,
 		.connections = 10000,
-		.connection_rate = { 300, 900, 2700 }, /* features 1.4 */
+		/* thrice as much for each wider network (limit.h) */
+		.connection_rate = { 300, 900, 2700 },
 		.connections_per_ip = { 30, 90, 270 },
 		.failed_logins_minute = { 10, 30, 90 },
 		.failed_logins_day = { 50, 150, 450 },
-		.failed_messages = 10, /* features 1.3.7 */
-		.slow_after = 3,       /* features 1.5 */
+		.failed_messages = 10,
+		.slow_after = 3,
 		.slow_octet_ms = 1000,
 		.slow_spare_ms = 5000,
 		.login_wait_ms = 1000,
 		.unknown_rcpts_ms = 5000,
-		.smtp_read_ms = 30000, /* features 1.1.6 */
+		.smtp_read_ms = 30000,
 		.smtp_data_ms = 30 * 60000,
-		.imap_login_ms = 30000, /* features 4.2 */
+		.imap_login_ms = 30000,
 		.handshake_ms = 60000,
 		.write_ms = 30000,
-		.check_ms = 60000, /* features 2.1 */
+		.check_ms = 60000,
 	};
 }
 

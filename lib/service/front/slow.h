@@ -1,8 +1,7 @@
 /*
  * slow - who guesses passwords or sent spam is served slowly: replies octet by
- * octet, a tick before each read (features 1.5.1; slow-octet). It costs us a
- * timer and a small buffer, and nobody else waits. The numbers are those of
- * when the client came.
+ * octet, a tick before each read (slow-octet). It costs us a timer and a small
+ * buffer, and nobody else waits. The numbers are those of when the client came.
  *
  *	slow_put()  --a tick for each octet--> go_on()
  *	slow_read() --one tick--------------> go_on()

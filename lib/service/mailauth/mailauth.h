@@ -38,7 +38,7 @@
 
 #define MAILAUTH_ARENA	   (2 * SPF_ARENA_MAX + DKIM_ARENA + ARC_ARENA + (8 << 20))
 #define MAILAUTH_MAX_DNSBL 8
-#define MAILAUTH_LIMIT_MS  60000 /* features 2.1: SPF and DKIM, in parallel */
+#define MAILAUTH_LIMIT_MS  60000 /* of all questions, which go out together */
 
 /* The same for all messages; borrowed. */
 struct mailauth_setup {
@@ -132,8 +132,8 @@ mailauth_print(struct buf *, const struct mailauth *, struct str authserv_id);
 void mailauth_free(struct mailauth **); /* before the arena goes */
 
 /*
- * What becomes of a message by that alone (features 2.2, the steps that need
- * no history of the recipient): the first step that decides.
+ * What becomes of a message by that alone, by the steps that need no history
+ * of the recipient: the first that decides.
  */
 struct mailauth_decision {
 	int code; /* 250: nothing speaks against it */

@@ -4,7 +4,7 @@
 static const struct mailauth_decision fine = { 250, NULL, "", "no-bad-signals",
 	false };
 
-/* --- a message (features 2.2) --- */
+/* --- a message --- */
 
 /*
  * The owner of the From domain asks for it. Outside of the sample that pct=

@@ -54,7 +54,7 @@ enum account_export {
 
 struct account_opts {
 	const char *hostname; /* for Maildir names */
-	bool fast_sync;	      /* store.md 4.2 "fast"; default posix */
+	bool fast_sync;	      /* sync-fast of quire.conf(5) */
 	bool readonly;	      /* write nothing at all */
 	/*
 	 * LAYOUT=fs: mailboxes are directories in directories, and our own

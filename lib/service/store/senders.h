@@ -21,7 +21,7 @@
  * that have not written for longest.
  */
 #define SENDERS_MAX	  65536
-#define SENDERS_KEEP_DAYS 1096 /* three years (features 2.4, step 1) */
+#define SENDERS_KEEP_DAYS 1096 /* three years */
 /* A day is brought up when it is so old: else each message would be a write */
 #define SENDERS_STALE_DAYS 30
 

@@ -54,7 +54,8 @@ int fs_unlock(int fd, uint64_t byte);
  * told. */
 bool fs_is_locked(int fd, uint64_t byte);
 
-/* true if the directory is on a network file system (store.md 0a.9). */
+/* true if the directory is on a network file system, whose locks and appends
+ * do not hold between hosts. */
 bool fs_is_network(int fd, const char **name);
 void fs_random(void *p, size_t n);
 int fs_set_nonblock(int fd, bool on);

@@ -355,7 +355,7 @@ START_TEST(escapes_are_equal)
 }
 END_TEST
 
-/* libraries.md: c-ares cuts 11 octets off a query */
+/* c-ares cuts 11 octets off a query */
 START_TEST(query_ends_in_opt)
 {
 	static const char opt[] = "\0\0\x29\x04\xd0\0\0\0\0\0";

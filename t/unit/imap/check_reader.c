@@ -185,7 +185,7 @@ static const struct {
 	  STR_INIT("bad(a literal too large) cmd[b noop] ") },
 	{ NO_APPEND, STR_INIT("a append x {5000000+}\r\nb noop\r\n"),
 	  STR_INIT("bad(a literal too large)! ") },
-	/* features 4.2: 100 KB each */
+	/* 100 KB each */
 	{ ACCEPT, STR_INIT("a x {102401}\r\nb noop\r\n"),
 	  STR_INIT("bad(a literal too large) cmd[b noop] ") },
 	{ ACCEPT, STR_INIT("a x {99999999999999999999999}\r\nb noop\r\n"),
@@ -276,7 +276,7 @@ START_TEST(reader_longest_line)
 }
 END_TEST
 
-/* features 4.2: 1000 literals, 1 MB together. */
+/* 1000 literals, 1 MB together. */
 START_TEST(reader_many_literals)
 {
 	struct buf b;

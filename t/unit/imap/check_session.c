@@ -333,7 +333,7 @@ static const struct script {
 	"C: d APPEND INBOX \" 7-Feb-1994 21:52:25 -0800\" {42}\nS: + \n"
 	"C: " MSG1 "\nS: d OK [APPENDUID \n" }, /* see t_say */
 { "append, more",
-	/* header only (features 4.8), bare LF, two at once */
+	/* header only, bare LF, two at once */
 	"C: a APPEND INBOX (\\Seen) \" 7-Feb-1994 21:52:25 -0800\" {10+}^Subject: x\nS: a OK [APPENDUID \n"
 	"C: b APPEND INBOX {11+}^a: b^^c^ (\\Draft $Junk) {12+}^a: b^^de^\nS: b OK [APPENDUID \nS:  2:3]\n"
 	"C: c SELECT INBOX\nS: * 3 EXISTS\nS: c OK\n"
@@ -398,7 +398,7 @@ static const struct script {
 	"C: e UID STORE 2 FLAGS \\Draft\nS: * 2 FETCH (UID 2 FLAGS (\\Draft \\Recent))\nS: e OK\n"
 	"C: f UID STORE 99 +FLAGS \\Draft\nS: f OK\nN: FETCH\n"
 	"C: g STORE 9 +FLAGS \\Draft\nS: g BAD\n"
-	/* features 4.4 */
+	/* $Junk and $NotJunk exclude each other */
 	"C: h STORE 2 +FLAGS ($Junk)\nS: (\\Draft $Junk \\Recent)\nS: h OK\n"
 	"C: i STORE 2 +FLAGS ($NotJunk)\nS: (\\Draft $NotJunk \\Recent)\nS: i OK\n" },
 { "condstore",
@@ -455,7 +455,7 @@ static const struct script {
 	"C: j SEARCH TEXT first\nS: * SEARCH 1^\n"
 	"C: k SEARCH TEXT subject\nS: * SEARCH 1 2^\n"
 	"C: l SEARCH BODY subject\nS: * SEARCH^\n"
-	/* mox defect (features 4.9): the day itself counts */
+	/* the day itself counts */
 	"C: m SEARCH SENTSINCE 1-Feb-2000\nS: * SEARCH 2^\n"
 	"C: n SEARCH SENTON 1-Feb-2000\nS: * SEARCH 2^\n"
 	"C: o SEARCH SENTBEFORE 1-Feb-2000\nS: * SEARCH^\n"

@@ -77,8 +77,8 @@ START_TEST(no_address)
 }
 END_TEST
 
-/* The numbers of features 1.4: how many get in from how many addresses that
- * are so far apart? */
+/* The defaults: how many get in from how many addresses that are so far
+ * apart? */
 static const struct {
 	uint64_t max[LIMIT_CLASSES];
 	unsigned step, addresses, each, in;

@@ -23,7 +23,7 @@ static const struct {
 	    "no-bad-signals" },
 	{ "reject", DMARC_FAIL, DMARC_REJECT, false, { 0 }, 550, "5.7.26",
 	    "dmarc-policy" },
-	/* features 2.1: quarantine is treated as reject */
+	/* quarantine is treated as reject */
 	{ "quarantine", DMARC_FAIL, DMARC_QUARANTINE, false, { 0 }, 550,
 	    "5.7.26", "dmarc-policy" },
 	{ "fail that asks for nothing", DMARC_FAIL, DMARC_POLICY_NONE, false,

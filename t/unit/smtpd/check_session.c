@@ -807,7 +807,7 @@ START_TEST(trace_of_session)
 END_TEST
 
 /* Slow after the third failed login or when the host says so, until a login
- * succeeds; neither TLS nor a new greeting ends it (features 1.5.2). */
+ * succeeds; neither TLS nor a new greeting ends it. */
 START_TEST(slow)
 {
 	struct smtp_options o = options(SMTP_SUBMISSION, 0);

@@ -53,7 +53,7 @@ emailid_of_uid(struct mailbox *m, uint32_t uid, uint8_t out[16])
 	memcpy(out, msg.emailid, 16);
 }
 
-/* ---- store.md 0a.4: S= is a hint ---- */
+/* ---- S= is a hint ---- */
 
 START_TEST(wrong_S_of_others_is_measured)
 {
@@ -106,7 +106,7 @@ START_TEST(wrong_S_of_ours_registered_is_served)
 }
 END_TEST
 
-/* ---- store.md 0a.5: files restored and replaced ---- */
+/* ---- files restored and replaced ---- */
 
 /* Who still has the old one waits for who has the new one. */
 START_TEST(lock_replaced_under_sessions)
@@ -161,7 +161,7 @@ START_TEST(journal_shorter_than_pub)
 }
 END_TEST
 
-/* ---- store.md 0a.8: what others move keeps its EMAILID ---- */
+/* ---- what others move keeps its EMAILID ---- */
 
 START_TEST(moved_by_others_keeps_emailid)
 {
@@ -188,7 +188,7 @@ START_TEST(moved_by_others_keeps_emailid)
 }
 END_TEST
 
-/* ---- store.md 0a.13: reading what moves under the reader ---- */
+/* ---- reading what moves under the reader ---- */
 
 #define BIG (50u << 20)
 
@@ -335,7 +335,7 @@ START_TEST(one_directory_read_per_offset)
 }
 END_TEST
 
-/* ---- store.md 0a.16: a session that slept through generations ---- */
+/* ---- a session that slept through generations ---- */
 
 START_TEST(lag_past_kept_generations)
 {
@@ -379,7 +379,7 @@ START_TEST(lag_past_kept_generations)
 }
 END_TEST
 
-/* ---- store.md 0a.17: hostile or old surroundings ---- */
+/* ---- hostile or old surroundings ---- */
 
 static int refused_errno;
 
@@ -467,7 +467,7 @@ START_TEST(mass_loss_delivery_goes_on)
 }
 END_TEST
 
-/* ---- store.md 0a.18: what is refused has changed nothing ---- */
+/* ---- what is refused has changed nothing ---- */
 
 START_TEST(refused_and_nothing_written)
 {

@@ -142,7 +142,7 @@ end(void)
 	t_verify();
 }
 
-/* ---- store.md 0a.1: a rename has three states ---- */
+/* ---- a rename has three states ---- */
 
 static void
 set_seen(struct account *a)
@@ -277,7 +277,7 @@ START_TEST(name_taken_before_our_rename_nothing_is_lost)
 }
 END_TEST
 
-/* ---- store.md 0a.2: a scan never unlinks ---- */
+/* ---- a scan never unlinks ---- */
 
 static const char second_name[] = "for f in cur/*:2,; do ln $f ${f}S; done";
 static const char first_away[] = "rm cur/*:2,";
@@ -438,7 +438,7 @@ START_TEST(copy_moved_by_others_is_a_message)
 }
 END_TEST
 
-/* ---- store.md 0a.3: MOVE between its two syncs ---- */
+/* ---- MOVE between its two syncs ---- */
 
 static void
 move_one(struct account *a)
@@ -586,7 +586,7 @@ START_TEST(move_acknowledged_movedone_lost)
 }
 END_TEST
 
-/* ---- store.md 0a.6: after EIO ---- */
+/* ---- after EIO ---- */
 
 static char calls[2000]; /* writes and syncs of the journal, in order */
 static int fail_syncs;
