@@ -90,8 +90,7 @@ wait_cb(struct ev_loop *loop, ev_timer *w, int revents)
 	log_set_sid(str_from(cl->cid));
 	send_or_fail(cl, &out);
 	log_set_sid(STR(""));
-	sodium_memzero(out.p, out.n);
-	buf_release(&out);
+	front_release_secret(&out);
 }
 
 /* Each attempt longer than the one before. */
@@ -152,9 +151,7 @@ auth_start(struct client *cl, struct msg_auth_start *m)
 		result(cl, &(struct msg_auth_result){ AUTH_SYNTAX });
 	else
 		send_or_hold(cl, &out);
-	if (out.p != NULL)
-		sodium_memzero(out.p, out.n);
-	buf_release(&out);
+	front_release_secret(&out);
 }
 
 /* The client's answer to a challenge. */
@@ -181,10 +178,8 @@ auth_line(struct client *cl, struct str line)
 		msg_pack_blob(&out, MSG_AUTH_STEP, cl->id, buf_str(&b));
 		send_or_fail(cl, &out);
 	}
-	if (b.p != NULL)
-		sodium_memzero(b.p, b.n);
-	buf_release(&b);
-	buf_release(&out);
+	front_release_secret(&b);
+	front_release_secret(&out);
 }
 
 static void

@@ -4,8 +4,6 @@
  */
 #include <string.h>
 
-#include <sodium.h>
-
 #include "base/b64.h"
 #include "imapd.h"
 #include "system/log/log.h"
@@ -79,9 +77,7 @@ run_login(struct client *cl, const struct imap_command *cmd)
 		    cl->tag);
 	else
 		auth_start(cl, &m);
-	if (b.p != NULL)
-		sodium_memzero(b.p, b.n);
-	buf_release(&b);
+	front_release_secret(&b);
 }
 
 static void
@@ -108,7 +104,7 @@ run_authenticate(struct client *cl, const struct imap_command *cmd)
 		m.initial = buf_str(&b);
 		auth_start(cl, &m);
 	}
-	buf_release(&b);
+	front_release_secret(&b);
 }
 
 static void

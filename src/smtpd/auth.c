@@ -1,5 +1,3 @@
-#include <sodium.h>
-
 #include "smtpd.h"
 #include "system/log/log.h"
 
@@ -42,9 +40,7 @@ auth_step(struct client *cl)
 		fail(cl, SMTP_AUTH_SYNTAX);
 	else if (!link_send(&cl->front->auth.link, &out))
 		fail(cl, SMTP_AUTH_TEMP);
-	if (out.p != NULL)
-		sodium_memzero(out.p, out.n);
-	buf_release(&out);
+	front_release_secret(&out);
 }
 
 void

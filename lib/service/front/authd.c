@@ -1,8 +1,18 @@
 /*
- * authd - the first message of a login. It says of the connection what SASL
- * mechanisms may bind to (system/io/tls.h).
+ * authd - what goes to it: the first message of a login, which says of the
+ * connection what SASL mechanisms may bind to (system/io/tls.h).
  */
 #include "service/front/front.h"
+
+#include <sodium.h>
+
+void
+front_release_secret(struct buf *b)
+{
+	if (b->p != NULL)
+		sodium_memzero(b->p, b->n);
+	buf_release(b);
+}
 
 void
 front_pack_auth_start(struct buf *out, uint32_t id,

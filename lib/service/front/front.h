@@ -95,6 +95,9 @@ void front_left(struct front *);
 void front_pack_auth_start(struct buf *, uint32_t id,
     const struct daemon_listener *, struct conn *, struct msg_auth_start *);
 
+/* For buffers that a password was in. */
+void front_release_secret(struct buf *);
+
 /* enter.c */
 void front_accept(struct front *, const struct daemon_listener *);
 /* A client is somebody else than its address said: counted anew. DOOR_OPEN,
