@@ -17,17 +17,12 @@
 static void
 configure(struct authd *a)
 {
-	struct conf_errors errors;
-	struct config *c;
+	struct config *c = config_snapshot(buf_str(&a->d.config));
 
-	conf_errors_init(&errors);
-	c = config_parse(buf_str(&a->d.config), &errors);
 	if (c != NULL) {
 		config_free(&a->config);
 		a->config = c;
-	} else
-		LOG_ERROR("config", F_STR("err", buf_str(&errors.text)));
-	conf_errors_release(&errors);
+	}
 }
 
 static void

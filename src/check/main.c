@@ -46,17 +46,12 @@ configure(struct check *k)
 	struct mailauth_setup *s = &k->setup.mailauth;
 	static const struct hooks hooks = { .log = log_dns };
 	struct dns_opts o = { .hooks = &hooks };
-	struct conf_errors errors;
 	struct psl *psl = psl_load();
-	struct config *c;
+	struct config *c = config_snapshot(buf_str(&k->d.config));
 	struct err e;
 
-	conf_errors_init(&errors);
-	k->config = c = config_parse(buf_str(&k->d.config), &errors);
-	if (c == NULL) {
-		LOG_ERROR("config", F_STR("err", buf_str(&errors.text)));
+	if ((k->config = c) == NULL)
 		exit(78);
-	}
 	if (c->checks.resolver.n > 0)
 		o.servers = arena_cstr(&c->arena, c->checks.resolver);
 	o.trust_ad = c->checks.trust_ad;

@@ -132,6 +132,8 @@ enum { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
  * quire.conf, domains/ and accounts/. */
 struct config *config_load(int dirfd, struct conf_errors *errors);
 struct config *config_parse(struct str snapshot, struct conf_errors *errors);
+/* The same for a daemon, which can only log what is wrong. */
+struct config *config_snapshot(struct str);
 void config_free(struct config **);
 void config_print(struct buf *, const struct config *);
 

@@ -10,13 +10,10 @@
 static void
 configure(struct front *f)
 {
-	struct conf_errors errors;
-	struct config *c;
+	struct config *c = config_snapshot(buf_str(&f->d.config));
 	struct err e;
 	SSL_CTX *tls;
 
-	conf_errors_init(&errors);
-	c = config_parse(buf_str(&f->d.config), &errors);
 	if (c != NULL) {
 		if (!f->ops->keeps_configs)
 			config_free(&f->config);
@@ -26,9 +23,7 @@ configure(struct front *f)
 			.write_ms = (unsigned)c->limits.write_ms,
 			.handshake_ms = (unsigned)c->limits.handshake_ms,
 		};
-	} else
-		LOG_ERROR("config", F_STR("err", buf_str(&errors.text)));
-	conf_errors_release(&errors);
+	}
 	if (f->d.key.n == 0)
 		return;
 	tls = tls_server_ctx(

@@ -23,18 +23,12 @@ take(const struct config *c)
 void
 worker_prepare(struct daemon *d)
 {
-	struct conf_errors errors;
-	struct config *c;
+	struct config *c = config_snapshot(buf_str(&d->config));
 
 	store_prepare();
-	conf_errors_init(&errors);
-	c = config_parse(buf_str(&d->config), &errors);
-	if (c == NULL)
-		LOG_ERROR("config", F_STR("err", buf_str(&errors.text)));
-	else
+	if (c != NULL)
 		take(c);
 	config_free(&c);
-	conf_errors_release(&errors);
 }
 
 const struct worker_settings *
