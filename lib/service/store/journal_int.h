@@ -1,6 +1,6 @@
 /*
  * journal_int.h - what the files of the journal share: txn.c, pub.c,
- * journal_repair.c, journal.c.
+ * journal_tail.c, journal_repair.c, journal.c.
  */
 #ifndef STORE_JOURNAL_INT_H
 #define STORE_JOURNAL_INT_H
@@ -26,6 +26,17 @@ void txn_seal(struct journal *, struct ops *, const struct txn *);
 
 /* ---- pub.c ---- */
 void pub_read(struct journal *);
+
+/* ---- journal_tail.c ---- */
+enum journal_tail {
+	TAIL_CHANGED, /* what was read last stands no more, or is cut */
+	TAIL_BLANK,   /* zeros, or the end of the file: nothing follows */
+	TAIL_MORE     /* something does */
+};
+/* One read. Looks only at the eight octets behind. */
+enum journal_tail journal_tail(const struct journal *);
+/* So that a transaction that ends there lies inside of the file. */
+int journal_make_room(struct journal *, uint64_t end);
 
 /* ---- journal_repair.c ---- */
 /* Copy what can be saved into a new generation; the old stays as .bad */

@@ -171,7 +171,9 @@ struct journal {
 	uint32_t index_crc;
 	uint32_t cache_no; /* the file its OP_CACHE mean */
 	uint64_t end;	   /* everything before is read and applied */
-	uint64_t synced;   /* by this handle, up to here */
+	char foot[TXN_FOOT]; /* what stands right before end */
+	uint64_t size;	     /* of the file; while locked */
+	uint64_t synced;     /* by this handle, up to here */
 	uint64_t modseq;
 	uint32_t last_boot; /* of the last transaction */
 	struct pub pub;
@@ -241,6 +243,14 @@ int journal_lock(struct journal *, journal_apply *, void *, struct err *);
 void journal_unlock(struct journal *);
 /* Shorter than was published or read: a copy of former days. */
 bool journal_is_short(const struct journal *);
+/* Nothing but zeros from j->end to the end of the file? */
+bool journal_is_blank(const struct journal *);
+/* Does anything stand in this file that ends there? */
+bool journal_goes_to(int fd, uint64_t end);
+/* Does the transaction that was read last still stand where it was? */
+bool journal_stands(const struct journal *);
+/* For who has set j->end himself: what stands there now is right. */
+void journal_note_foot(struct journal *);
 uint64_t journal_next_modseq(const struct journal *);
 /*
  * Append under the lock. With sync the return acknowledges: it is durable.

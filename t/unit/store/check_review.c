@@ -137,21 +137,24 @@ START_TEST(lock_replaced_under_sessions)
 END_TEST
 
 /* Shorter than pub promises, and nobody has it open: as a restored one. */
+/* An older one was copied over it: it ends earlier, or zeros begin there. */
 START_TEST(journal_shorter_than_pub)
 {
-	struct stat st;
+	uint64_t was;
 	char *path;
 
 	begin();
 	t_add(inbox, hello, 0);
 	t_sync(inbox, NULL);
-	ck_assert_int_eq(fstat(inbox->j.fd, &st), 0);
+	was = inbox->j.end;
 	t_add(inbox, hello, 0);
 	ck_assert_uint_eq(t_add(inbox, hello, 0), 3);
 	mailbox_release(inbox); /* no time for a new index */
 	account_close(&home);
 	path = xasprintf("%s/quire/journal", t_root);
-	ck_assert_int_eq(truncate(path, st.st_size), 0);
+	ck_assert_int_eq(truncate(path, (off_t)was), 0);
+	if (_i == 1)
+		ck_assert_int_eq(truncate(path, 1 << 16), 0);
 	free(path);
 	begin();
 	ck_assert_uint_gt(t_add(inbox, hello, 0), 100000);
@@ -512,7 +515,7 @@ main(void)
 	t_case(s, wrong_S_of_ours_unregistered_is_no_message, 1);
 	t_case(s, wrong_S_of_ours_registered_is_served, 1);
 	t_case(s, lock_replaced_under_sessions, 1);
-	t_case(s, journal_shorter_than_pub, 1);
+	t_case(s, journal_shorter_than_pub, 2);
 	t_case(s, moved_by_others_keeps_emailid, 1);
 	t_case(s, partial_reads_have_checkpoints, 1);
 	t_case(s, moved_by_another_session_is_served, 1);

@@ -246,6 +246,23 @@ put_file(const struct file *f, struct str content)
 	close(fd);
 }
 
+/* To its length, with zeros. */
+static void
+lengthen(const struct file *f)
+{
+	int fd = openat(t_rootfd, f->path, O_WRONLY);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(ftruncate(fd, (off_t)f->n), 0);
+	close(fd);
+}
+
+static size_t
+end_of(const struct file *journal)
+{
+	return t_journal_end(journal->p, journal->n);
+}
+
 static void
 restore_tree(void)
 {
@@ -546,13 +563,13 @@ START_TEST(unsynced)
 	int how;
 
 	play(n);
-	from = find(&now, "quire/journal")->n;
+	from = end_of(find(&now, "quire/journal"));
 	store_unsynced(n);
 	drop();
 	take(&now);
 	keep_tree();
 	f = find(&now, "quire/journal");
-	nsectors = f->n / sector - from / sector + 1;
+	nsectors = end_of(f) / sector - from / sector + 1;
 	ck_assert_uint_gt(nsectors, _i == 0 ? 2 : 0);
 	ck_assert_uint_lt(nsectors, 8);
 	store_boot = 12345;
@@ -579,33 +596,40 @@ START_TEST(unsynced)
 }
 END_TEST
 
-/* The same cut short: at every octet, and the file's end anywhere. */
+/* The same cut short at every octet: there the file ends, or zeros begin. */
 START_TEST(unsynced_cut)
 {
 	const struct file *f;
 	struct account *a;
 	struct mailbox *m;
 	char who[100];
-	size_t from, at;
+	size_t from, at, end;
+	int rest;
 
 	play(80);
-	from = find(&now, "quire/journal")->n;
+	from = end_of(find(&now, "quire/journal"));
 	store_unsynced(80);
 	drop();
 	take(&now);
 	keep_tree();
 	f = find(&now, "quire/journal");
+	end = end_of(f);
+	ck_assert_uint_gt(end, from);
 	store_boot = 12345;
-	for (at = from + (size_t)_i; at < f->n; at += 8) {
-		snprintf(who, sizeof(who), "cut at %zu of %zu", at, f->n);
-		put_file(f, str_make(f->p, at));
-		a = t_account();
-		m = t_mailbox(a, "INBOX");
-		check_equal(m, who);
-		mailbox_close(&m);
-		account_close(&a);
-		restore_tree();
-	}
+	for (at = from + (size_t)_i; at < end; at += 8)
+		for (rest = 0; rest < 2; rest++) {
+			snprintf(who, sizeof(who), "%s at %zu of %zu",
+			    rest ? "zeros" : "cut", at, end);
+			put_file(f, str_make(f->p, at));
+			if (rest)
+				lengthen(f);
+			a = t_account();
+			m = t_mailbox(a, "INBOX");
+			check_equal(m, who);
+			mailbox_close(&m);
+			account_close(&a);
+			restore_tree();
+		}
 	store_boot = 0;
 	drop();
 }

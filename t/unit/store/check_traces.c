@@ -617,6 +617,7 @@ fail_next_syncs(int n)
  * The bytes whose sync failed stand in the page cache, and on no disk. Nobody
  * is shown them; and before anything is acknowledged behind them, all that no
  * sync has seen is written again, because the next one would succeed without.
+ * (Then room is made again, which was given back with the bytes.)
  */
 START_TEST(eio_then_reread)
 {
@@ -642,7 +643,7 @@ START_TEST(eio_then_reread)
 	disarm();
 	ck_assert_msg(str_starts(str_from(calls),
 			  STR("pwrite pwrite2 sync_data pwrite pwrite2 "
-			      "sync_data ")),
+			      "pwrite pwrite2 sync_data ")),
 	    "%s", calls);
 	ck_assert_uint_eq(flags_of(inbox, 1), FLAG_SEEN | FLAG_ANSWERED);
 	end();

@@ -161,12 +161,38 @@ append(int what)
 	account_close(&a);
 }
 
+static off_t
+end_of(int fd)
+{
+	char p[16384];
+	ssize_t n = pread(fd, p, sizeof(p), 0);
+
+	ck_assert(n > 0 && n < (ssize_t)sizeof(p));
+	return (off_t)t_journal_end(p, (size_t)n);
+}
+
+/* Of a journal: 16 octets less, also without its pub, or 8 more. */
+static void
+resize(const char *path, char how)
+{
+	int fd = openat(t_rootfd, path, O_RDWR);
+	off_t end = end_of(fd);
+
+	if (how == '+')
+		ck_assert_int_eq(pwrite(fd, "12345678", 8, end), 8);
+	else
+		ck_assert_int_eq(ftruncate(fd, end - 16), 0);
+	if (how == '_')
+		ck_assert_int_eq(unlinkat(t_rootfd, "quire/pub", 0), 0);
+	close(fd);
+}
+
 /* Same octets but one, somewhere in the middle. */
 static void
 flip(const char *path)
 {
 	int fd = openat(t_rootfd, path, O_RDWR);
-	off_t at = lseek(fd, 0, SEEK_END) / 2;
+	off_t at = end_of(fd) / 2;
 	char c;
 
 	ck_assert_int_eq(pread(fd, &c, 1, at), 1);
@@ -176,7 +202,8 @@ flip(const char *path)
 }
 
 static const struct {
-	const char *how; /* shell; or !x: append(), ~path: flip() */
+	const char *how; /* shell; or !x: append(), ~path: flip(), -path,
+			  * _path, +path: resize() */
 	enum verify_severity severity;
 	const char *mailbox, *kind;
 	bool deep;
@@ -184,12 +211,11 @@ static const struct {
 } damages[] = {
 	{ "~quire/journal", VERIFY_ERROR, "INBOX", "journal-damage", 0, 0 },
 	{ "~quire/acct/journal", VERIFY_ERROR, "", "journal-damage", 0, 0 },
-	{ "truncate -s -16 quire/journal", VERIFY_ERROR, "INBOX",
-	    "journal-short", 0, 0 },
-	{ "truncate -s -16 quire/journal; rm quire/pub", VERIFY_NOTE, "INBOX",
-	    "torn-tail", 0, 0 },
-	{ "printf 12345678 >>quire/journal", VERIFY_NOTE, "INBOX", "pub-lags",
-	    0, 0 },
+	{ "-quire/journal", VERIFY_ERROR, "INBOX", "journal-short", 0, 0 },
+	{ "_quire/journal", VERIFY_NOTE, "INBOX", "torn-tail", 0, 0 },
+	{ "+quire/journal", VERIFY_NOTE, "INBOX", "pub-lags", 0, 0 },
+	{ "printf 12345678 >>quire/journal", VERIFY_NOTE, "INBOX",
+	    "journal-room", 0, 0 },
 	{ "printf x | dd of=quire/journal bs=1 seek=40 conv=notrunc "
 	  "2>/dev/null",
 	    VERIFY_ERROR, "INBOX", "journal-header", 0, 0 },
@@ -258,6 +284,8 @@ damage(const char *how)
 		append(how[1]);
 	else if (how[0] == '~')
 		flip(how + 1);
+	else if (strchr("-_+", how[0]) != NULL)
+		resize(how + 1, how[0]);
 	else
 		t_sh(how);
 }

@@ -83,6 +83,16 @@ t_run(Suite *s)
 	return 0;
 }
 
+/* Where a journal ends: behind it there are zeros. Lengths of transactions
+ * are multiples of 8, and their last eight octets are not zero. */
+static inline size_t
+t_journal_end(const char *p, size_t n)
+{
+	while (n > 0 && p[n - 1] == 0)
+		n--;
+	return (n + 7) / 8 * 8;
+}
+
 static inline void
 t_log(int level, const char *event, const char *text)
 {

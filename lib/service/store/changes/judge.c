@@ -92,15 +92,15 @@ static bool
 is_written(int dirfd, const struct stream_record *r)
 {
 	struct journal j;
-	struct stat st;
 	bool written = false;
 
 	journal_init(&j,
 	    r->kind == STREAM_TREE ? JOURNAL_ACCOUNT : JOURNAL_MAILBOX, dirfd,
 	    true);
-	if (journal_open_as(&j, "journal", NULL) == 0 && fstat(j.fd, &st) == 0)
-		written = j.gen > r->gen ||
-			  (j.gen == r->gen && (uint64_t)st.st_size >= r->end);
+	if (journal_open_as(&j, "journal", NULL) == 0)
+		written =
+		    j.gen > r->gen ||
+		    (j.gen == r->gen && journal_goes_to(j.fd, r->end));
 	journal_release(&j);
 	return written;
 }

@@ -6,6 +6,7 @@
  * 2. What could be a change in the making is looked at again before it is
  *    called an error.
  */
+#include "service/store/journal_int.h"
 #include "service/store/verify_int.h"
 
 #include <errno.h>
@@ -122,7 +123,7 @@ judge_short(struct verify *v, const struct journal *j, const struct stat *st)
 
 /* Grown past pub: somebody is at work, or died at it. */
 static void
-judge_lag(struct verify *v, const struct journal *j, uint64_t size)
+judge_lag(struct verify *v, const struct journal *j)
 {
 	const struct timespec wait = { 0, 20 * 1000 * 1000 };
 	char raw[PUB_SIZE];
@@ -131,14 +132,14 @@ judge_lag(struct verify *v, const struct journal *j, uint64_t size)
 
 	for (i = 0; i < LAG_TRIES && !v->is_quiet; i++) {
 		if (fs_pread_all(j->pubfd, raw, PUB_SIZE, 0) != PUB_SIZE ||
-		    !pub_unpack(raw, &p) || p.end >= size)
+		    !pub_unpack(raw, &p) || p.end > j->pub.end)
 			return;
 		nanosleep(&wait, NULL);
 	}
 	verify_found(v, VERIFY_NOTE, "pub-lags", 0, "pub",
-	    "%llu octets of the journal are not published: a writer died, the "
-	    "next one publishes them",
-	    (unsigned long long)(size - j->pub.end));
+	    "the journal goes on behind offset %llu and that is not "
+	    "published: a writer died, the next one publishes it",
+	    (unsigned long long)j->pub.end);
 }
 
 enum verify_read
@@ -149,6 +150,7 @@ verify_journal(struct verify *v, struct journal *j,
 	struct err e = { 0 };
 	struct stat st;
 	uint64_t size, upto;
+	bool is_short;
 
 	if (journal_open(j, &e) == -1 || fstat(j->fd, &st) == -1) {
 		if (e.sys == ENOENT)
@@ -165,7 +167,8 @@ verify_journal(struct verify *v, struct journal *j,
 		return READ_PART;
 	}
 	size = upto = (uint64_t)st.st_size;
-	if (j->pub_ok && j->pub.end > size)
+	is_short = j->pub_ok && !journal_goes_to(j->fd, j->pub.end);
+	if (is_short)
 		judge_short(v, j, &st);
 	else if (j->pub_ok)
 		upto = j->pub.end;
@@ -175,15 +178,21 @@ verify_journal(struct verify *v, struct journal *j,
 		    *why == NULL ? "" : *why);
 		return READ_PART;
 	}
+	if (journal_is_blank(j))
+		return is_short ? READ_PART : READ_ALL;
 	if (j->end < upto) {
-		if (!j->pub_ok || j->pub.end <= size)
-			judge_tail(v, j, size);
+		judge_tail(v, j, size);
 		return journal_has_later(j, size) || j->pub_ok ? READ_PART :
 								 READ_ALL;
 	}
-	if (upto < size)
-		judge_lag(v, j, size);
-	return j->pub_ok && j->pub.end > size ? READ_PART : READ_ALL;
+	if (journal_tail(j) == TAIL_MORE)
+		judge_lag(v, j);
+	else
+		verify_found(v, VERIFY_NOTE, "journal-room", 0, "journal",
+		    "behind offset %llu there is room for more, which should "
+		    "be zeros: it will be written over",
+		    (unsigned long long)j->end);
+	return READ_ALL;
 }
 
 /* ---- the account ---- */

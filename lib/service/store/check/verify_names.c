@@ -18,7 +18,7 @@
 #define STRAYS_MAX  65536 /* names kept; more are counted */
 
 struct state { /* what must not change while names are read */
-	uint64_t mtime[2], size, ino;
+	uint64_t mtime[3], ino;
 };
 
 static bool
@@ -32,7 +32,7 @@ state_get(struct box *b, struct state *s)
 		return false;
 	s->mtime[0] = stat_mtime(&cur);
 	s->mtime[1] = stat_mtime(&new);
-	s->size = (uint64_t)journal.st_size;
+	s->mtime[2] = stat_mtime(&journal);
 	s->ino = journal.st_ino;
 	return true;
 }
@@ -40,8 +40,8 @@ state_get(struct box *b, struct state *s)
 static bool
 state_eq(const struct state *a, const struct state *b)
 {
-	return a->mtime[0] == b->mtime[0] && a->mtime[1] == b->mtime[1] &&
-	       a->size == b->size && a->ino == b->ino;
+	return memcmp(a->mtime, b->mtime, sizeof(a->mtime)) == 0 &&
+	       a->ino == b->ino;
 }
 
 /* A change right after a change need not show in the directory's time. */
@@ -49,8 +49,11 @@ static void
 wait_tick(const struct state *s)
 {
 	const struct timespec tick = { 0, TICK_MS * 1000 * 1000 };
-	uint64_t last = s->mtime[0] > s->mtime[1] ? s->mtime[0] : s->mtime[1];
+	uint64_t last = 0;
+	size_t i;
 
+	for (i = 0; i < 3; i++)
+		last = s->mtime[i] > last ? s->mtime[i] : last;
 	if (last / 1000000 + TICK_MS >= (uint64_t)date_now_us() / 1000)
 		nanosleep(&tick, NULL);
 }

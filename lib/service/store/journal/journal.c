@@ -4,9 +4,9 @@
  * 1. A transaction is accepted only where it says it stands, with its whole
  *    length inside the file and its CRC, seeded by the file's salt, right.
  *    The first that is not ends the journal.
- * 2. Bytes behind that are cut (a torn tail: nobody was told of them) or, if
- *    a later transaction stands, kept aside as damage; only the holder of
- *    byte 0 decides.
+ * 2. Zeros behind that are room for the next. Other bytes are cut (a torn
+ *    tail: nobody was told of them) or, if a later transaction stands, kept
+ *    aside as damage; only the holder of byte 0 decides.
  * 3. `pub` never runs ahead of what was synced, except for bookkeeping whose
  *    loss changes nothing. Readers stop at it.
  * 4. After a failed sync nothing more is acknowledged until everything this
@@ -150,6 +150,7 @@ journal_read(struct journal *j, uint64_t upto, journal_apply *apply, void *arg,
 		j->last_boot = t.boot;
 		if (t.modseq > j->modseq)
 			j->modseq = t.modseq;
+		memcpy(j->foot, buf + at + len - TXN_FOOT, TXN_FOOT);
 		j->end += len;
 		at += len;
 	}
@@ -190,6 +191,7 @@ journal_open_as(struct journal *j, const char *name, struct err *e)
 			       "%s was written by a newer version", name) :
 			   err_set(e, ERR_PERM, "%s has no header", name);
 	}
+	memcpy(j->foot, head + JOURNAL_HEAD - TXN_FOOT, TXN_FOOT);
 	j->end = JOURNAL_HEAD;
 	j->synced = 0;
 	j->is_broken = false;
@@ -255,7 +257,8 @@ journal_create(
 		err_sys(e, "write journal");
 		goto done;
 	}
-	j->end = JOURNAL_HEAD;
+	memcpy(j->foot, head + JOURNAL_HEAD - TXN_FOOT, TXN_FOOT);
+	j->size = j->end = JOURNAL_HEAD;
 	if (spec->fill != NULL && spec->fill(spec->arg, j, e) == -1)
 		goto done;
 	/* Makes true that the mailbox exists with these contents. */
@@ -291,6 +294,7 @@ journal_follow(
     struct journal *j, journal_apply *apply, void *arg, struct err *e)
 {
 	uint64_t from = j->end, upto;
+	enum journal_tail tail;
 	struct stat st;
 
 	if (j->is_hidden)
@@ -300,15 +304,19 @@ journal_follow(
 	pub_read(j);
 	j->mtime = 0;
 	upto = (uint64_t)st.st_size;
+	tail = journal_tail(j);
 	/* without a pub of ours: is it still the journal? */
-	if (st.st_nlink == 0 || upto < j->end ||
+	if (st.st_nlink == 0 || tail == TAIL_CHANGED ||
 	    (!j->pub_ok && !same_file(j->dirfd, "journal", j->fd, &st)))
 		return 2;
 	if (j->pub_ok && j->pub.end < upto)
 		upto = j->pub.end;
-	if (upto > j->end && journal_read(j, upto, apply, arg, e) == -1)
-		return -1;
-	if (j->pub_ok && (uint64_t)st.st_size != j->pub.end) {
+	if (tail == TAIL_MORE && upto > j->end) {
+		if (journal_read(j, upto, apply, arg, e) == -1)
+			return -1;
+		tail = journal_tail(j);
+	}
+	if (j->pub_ok && (tail != TAIL_BLANK || j->end != j->pub.end)) {
 		if (j->lag_since == 0)
 			j->lag_since = date_mono_ms();
 	} else
@@ -321,27 +329,40 @@ journal_follow(
 bool
 journal_is_short(const struct journal *j)
 {
-	struct stat st;
+	int fd = fs_open_file(j->dirfd, "journal", O_RDONLY, 0);
 	char raw[PUB_SIZE];
 	struct pub p;
+	bool is_short;
 
 	/* pub as it is now: the caller's may be of the other file */
-	return fstatat(j->dirfd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       fs_pread_all(j->pubfd, raw, PUB_SIZE, 0) == PUB_SIZE &&
-	       pub_unpack(raw, &p) && p.gen == (uint32_t)j->gen &&
-	       (uint64_t)st.st_size < p.end;
+	is_short = fd != -1 &&
+		   fs_pread_all(j->pubfd, raw, PUB_SIZE, 0) == PUB_SIZE &&
+		   pub_unpack(raw, &p) && p.gen == (uint32_t)j->gen &&
+		   !journal_goes_to(fd, p.end);
+	if (fd != -1)
+		close(fd);
+	return is_short;
 }
 
 static int
-catch_up(struct journal *j, uint64_t size, journal_apply *apply, void *arg,
-    struct err *e)
+catch_up(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 {
+	enum journal_tail tail = journal_tail(j);
+	uint64_t size = j->size;
+
 	pub_read(j);
-	if (j->pub_ok && j->pub.end > size && !j->was_short)
-		return 2; /* shorter than was published: restored */
+	if (tail == TAIL_CHANGED)
+		return 2;
+	if (j->pub_ok && j->pub.end == j->end && tail == TAIL_BLANK) {
+		j->lag_since = 0;
+		return 0;
+	}
 	if (size > j->end && journal_read(j, size, apply, arg, e) == -1)
 		return -1;
-	if (j->end < size) {
+	if (journal_is_blank(j)) {
+		if (j->pub_ok && j->pub.end > j->end && !j->was_short)
+			return 2; /* shorter than was published: restored */
+	} else {
 		if (journal_has_later(j, size) ||
 		    (j->pub_ok && j->pub.end > j->end)) {
 			if (journal_salvage(j, size, e) == -1)
@@ -352,6 +373,7 @@ catch_up(struct journal *j, uint64_t size, journal_apply *apply, void *arg,
 		if (step_truncate(j->fd, j->end) == -1 ||
 		    step_sync_data(j->fd) == -1)
 			return err_sys(e, "cut torn tail");
+		j->size = j->end;
 		j->was_cut = true;
 	}
 	if (!j->pub_ok || j->pub.end != j->end) {
@@ -385,11 +407,12 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 			return j->lockfd == -1 && errno == ENOENT ? 2 : -1;
 	}
 	j->is_locked = true;
-	if (!same_file(j->dirfd, "journal", j->fd, &st) ||
-	    (uint64_t)st.st_size < j->end)
+	if (!same_file(j->dirfd, "journal", j->fd, &st))
 		rc = 2;
-	else
-		rc = catch_up(j, (uint64_t)st.st_size, apply, arg, e);
+	else {
+		j->size = (uint64_t)st.st_size;
+		rc = catch_up(j, apply, arg, e);
+	}
 	if (rc == 0 && j->is_broken)
 		rc = journal_heal(j, e);
 	if (rc != 0)
@@ -421,11 +444,10 @@ journal_next_modseq(const struct journal *j)
 
 /* Nobody was told of these bytes; should this fail, the next writer cuts. */
 static void
-take_back(const struct journal *j)
+take_back(struct journal *j)
 {
-	int rc = ftruncate(j->fd, (off_t)j->end);
-
-	(void)rc;
+	if (ftruncate(j->fd, (off_t)j->end) == 0)
+		j->size = j->end;
 }
 
 static int
@@ -436,7 +458,8 @@ append(struct journal *j, struct ops *o, const struct txn *t, bool sync,
 		return err_set(e, ERR_PERM, "transaction too large");
 	txn_seal(j, o, t);
 	j->mtime = 0;
-	if (step_pwrite(j->fd, buf_str(&o->b), j->end) == -1) {
+	if (journal_make_room(j, j->end + o->b.n) == -1 ||
+	    step_pwrite(j->fd, buf_str(&o->b), j->end) == -1) {
 		err_sys(e, "write journal");
 		take_back(j);
 		return -1;
@@ -448,6 +471,7 @@ append(struct journal *j, struct ops *o, const struct txn *t, bool sync,
 		return -1;
 	}
 	j->end += o->b.n;
+	memcpy(j->foot, o->b.p + o->b.n - TXN_FOOT, TXN_FOOT);
 	if (sync)
 		j->synced = j->end;
 	j->last_boot = t->boot;

@@ -100,12 +100,15 @@ journal_is_quiet(struct journal *j)
 		return false;
 	if (memcmp(raw, j->pub_raw, PUB_SIZE) != 0 || j->pub.end != j->end)
 		return false;
-	if (fstat(j->fd, &st) == -1 || st.st_nlink == 0 ||
-	    (uint64_t)st.st_size != j->end)
+	if (fstat(j->fd, &st) == -1 || st.st_nlink == 0)
+		return false;
+	if (j->mtime == stat_mtime(&st))
+		return (uint64_t)st.st_size >= j->end;
+	if (journal_tail(j) != TAIL_BLANK)
 		return false;
 	/* who appends publishes; a write without that is somebody else's */
+	j->must_audit = j->mtime != 0;
 	if (j->mtime == 0)
 		j->mtime = stat_mtime(&st);
-	j->must_audit = j->mtime != stat_mtime(&st);
 	return !j->must_audit;
 }

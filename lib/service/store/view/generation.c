@@ -257,6 +257,7 @@ generation_follow(struct mailbox *m)
 		return false;
 	}
 	n.end = n.carry_end;
+	journal_note_foot(&n);
 	take_over(m, &n);
 	return true;
 }
@@ -308,7 +309,7 @@ is_destroyed(struct mailbox *m)
 	if (fstatat(m->qfd, "journal", &named, AT_SYMLINK_NOFOLLOW) == -1)
 		return errno == ENOENT;
 	if (named.st_ino == mine.st_ino && named.st_dev == mine.st_dev)
-		return (uint64_t)named.st_size < m->j.end;
+		return !journal_stands(&m->j);
 	journal_init(&n, JOURNAL_MAILBOX, m->qfd, true);
 	ok = journal_open_as(&n, "journal", NULL) == 0;
 	if (n.fd != -1)
