@@ -311,6 +311,12 @@ struct open_move {	 /* ADDs here whose sources may still be there */
 	uint32_t *uids; /* pairs: here, there */
 };
 
+#define FORMER_MAX 1000000
+struct former { /* letters of a name before a reboot */
+	uint32_t uid, fn;
+	uint32_t boot; /* of the transaction that gave it another */
+};
+
 struct scan_state {
 	uint64_t dev, ino, mtime; /* ns */
 	bool is_stable;
@@ -384,6 +390,9 @@ struct view {
 	uint32_t *touched; /* UIDs with something to tell */
 	size_t ntouched, touchedcap;
 	uint32_t mirror_lo, mirror_hi; /* UIDs; lo > hi: nothing to do */
+	struct former *former;	       /* names a power cut may bring back */
+	size_t nformer, formercap;
+	bool is_former_sorted;
 	bool is_loading, is_own;
 	const char *why; /* what view_apply() refused */
 };
@@ -404,6 +413,11 @@ void view_touch(struct view *, uint32_t row, uint16_t bit);
 /* While loading: this row's name may be behind. */
 void view_note_behind(struct view *, uint32_t row);
 void view_drop_rows(struct view *, bool hidden_only);
+/* Names before a reboot (former.c). */
+void view_note_former(struct view *, uint32_t row, uint32_t fn, uint32_t boot);
+bool view_had_name(struct view *, uint32_t row, uint32_t fn);
+/* The directory was read in that boot: those of others are settled. */
+void view_forget_former(struct view *, uint32_t boot);
 /* Where others moved a ghost: its UID there, 0 if that is not known. */
 uint32_t view_moved(const struct view *, uint32_t uid, uint8_t id[16]);
 void view_mirror(struct view *, uint32_t uid);

@@ -216,6 +216,50 @@ START_TEST(done_rename_lost_with_the_power_seen_stays)
 }
 END_TEST
 
+/* Two of ours, one after the other; the cut took both back, or the second. */
+START_TEST(two_renames_lost_with_the_power_flags_stay)
+{
+	begin();
+	ck_assert_int_eq(t_store(inbox, 1, 1, FLAGS_ADD, FLAG_SEEN), 0);
+	ck_assert_int_eq(t_store(inbox, 1, 1, FLAGS_ADD, FLAG_FLAGGED), 0);
+	leave();
+	t_sh(_i == 0 ? "for f in cur/*:2,FS; do mv $f ${f%FS}; done" :
+		       "for f in cur/*:2,FS; do mv $f ${f%FS}S; done");
+	store_boot = 12345;
+	enter();
+	t_sync(inbox, NULL);
+	ck_assert_uint_eq(flags_of(inbox, 1), FLAG_SEEN | FLAG_FLAGGED);
+	t_sync(inbox, NULL);
+	t_sh("ls cur/*:2,FS >/dev/null");
+	/* now such a name is somebody's wish */
+	t_sh("for f in cur/*:2,FS; do mv $f ${f%FS}; done");
+	t_sync(inbox, NULL);
+	ck_assert_uint_eq(flags_of(inbox, 1), 0);
+	end();
+	store_boot = 0;
+}
+END_TEST
+
+/* What others did, and we have told, the cut takes from the names only. */
+START_TEST(rename_of_others_lost_with_the_power_seen_stays)
+{
+	begin();
+	t_sh("for f in cur/*:2,; do mv $f ${f}S; done");
+	t_sync(inbox, NULL);
+	ck_assert_uint_eq(flags_of(inbox, 1), FLAG_SEEN);
+	leave();
+	t_sh("for f in cur/*:2,S; do mv $f ${f%S}; done");
+	store_boot = 12345;
+	enter();
+	t_sync(inbox, NULL);
+	ck_assert_uint_eq(flags_of(inbox, 1), FLAG_SEEN);
+	t_sync(inbox, NULL);
+	t_sh("ls cur/*:2,S >/dev/null");
+	end();
+	store_boot = 0;
+}
+END_TEST
+
 /* The same names without a power cut are somebody's wish. */
 START_TEST(done_name_turned_back_in_this_boot_not_seen)
 {
@@ -692,6 +736,8 @@ main(void)
 	t_case(s, killed_between_ok_and_rename_new_index_scan_seen_stays, 1);
 	t_case(s, killed_after_rename_taken_back_new_index_scan_not_seen, 1);
 	t_case(s, done_rename_lost_with_the_power_seen_stays, 1);
+	t_case(s, two_renames_lost_with_the_power_flags_stay, 2);
+	t_case(s, rename_of_others_lost_with_the_power_seen_stays, 1);
 	t_case(s, done_name_turned_back_in_this_boot_not_seen, 1);
 	t_case(s, durable_name_turned_back_in_another_boot_not_seen, 1);
 	t_case(s, renamed_by_others_before_our_rename_both_win, 1);

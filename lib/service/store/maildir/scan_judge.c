@@ -31,8 +31,11 @@ judge_name(struct scan *s, struct diff *d)
 	uint16_t st = v->st[d->row], add, rem, flags;
 	uint64_t kwadd, kwrem;
 
-	/* our own rename, its DONE lost; or one a power cut took back */
-	if ((st & (ST_INTENT | ST_OLDBOOT)) != 0 && theirs == v->fnx[d->row])
+	/* our own rename, its DONE lost; or one a power cut took back, or
+	 * several of them */
+	if (((st & (ST_INTENT | ST_OLDBOOT)) != 0 &&
+		theirs == v->fnx[d->row]) ||
+	    view_had_name(v, d->row, theirs))
 		return;
 	/* moved to new/ the flags are not gone, only not written */
 	if (d->where == WHERE_NEW)

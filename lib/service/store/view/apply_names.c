@@ -43,6 +43,8 @@ apply_fn(struct apply *a, struct str body)
 			continue;
 		if (v->is_loading)
 			heal_flags(a, row, op_tuple(body, 2, i, 1));
+		if ((v->st[row] & ST_OLDBOOT) != 0)
+			view_note_former(v, row, v->fnx[row], a->t->boot);
 		v->fnx[row] = op_tuple(body, 2, i, 1);
 		v->st[row] &= ~(ST_DONE | ST_OLDBOOT);
 		v->st[row] |= ST_INTENT;
@@ -79,6 +81,15 @@ apply_fndone(struct apply *a, struct str body)
 	return true;
 }
 
+/* All that it may still be called by. */
+static void
+note_names(struct view *v, uint32_t row, uint32_t boot)
+{
+	view_note_former(v, row, v->fn[row], boot);
+	if ((v->st[row] & (ST_INTENT | ST_DONE)) != 0)
+		view_note_former(v, row, v->fnx[row], boot);
+}
+
 bool
 apply_merged(struct apply *a, struct str body)
 {
@@ -92,6 +103,8 @@ apply_merged(struct apply *a, struct str body)
 		row = view_row(v, op_tuple(body, 3, i, 0));
 		if (row == v->n)
 			continue;
+		if (a->t->boot != boot_id())
+			note_names(v, row, a->t->boot);
 		v->fn[row] = v->fnx[row] = op_tuple(body, 3, i, 1);
 		where = op_tuple(body, 3, i, 2);
 		v->st[row] &=
@@ -173,6 +186,9 @@ apply_scan(struct apply *a, struct str body)
 		s.is_stable != 0 &&
 		    (a->t->time_us == 0 || !racy_at(s.mtime, a->t->time_us)) };
 	v->nsteps[s.dir] = 0;
+	/* read, and what was found was judged; not only forgotten */
+	if (s.dir == 0 && s.mtime != 0)
+		view_forget_former(v, a->t->boot);
 	return true;
 }
 

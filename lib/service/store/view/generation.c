@@ -26,6 +26,7 @@
 
 #include "system/fs/fs.h"
 
+#define TAIL_UNSCANNED 16
 #define TAIL_PART 16 /* of the index: what writing it anew costs */
 
 uint64_t store_tail_min = 256 * 1024; /* costs nothing to read */
@@ -38,8 +39,13 @@ generation_is_due(const struct mailbox *m)
 
 	if (m->j.readonly || m->is_dead || m->v.is_gone || m->v.nmoves > 0)
 		return false;
-	return m->must_generate ||
-	       tail > (most < store_tail_min ? store_tail_min : most);
+	if (most < store_tail_min)
+		most = store_tail_min;
+	/* an index does not say which names were there: a scan comes first,
+	 * if one comes (a deliverer makes none) */
+	if (m->v.nformer > 0)
+		most *= TAIL_UNSCANNED;
+	return m->must_generate || tail > most;
 }
 
 /* ---- the new journal ---- */

@@ -66,6 +66,7 @@ view_release(struct view *v)
 	free(v->vanished);
 	free(v->moved);
 	free(v->touched);
+	free(v->former);
 	for (i = 0; i < v->nkeywords; i++)
 		free((char *)v->keywords[i].p);
 	for (i = 0; i < v->nmoves; i++)
