@@ -39,6 +39,7 @@ bool step_fits(int dirfd, const struct stat *file);
 int step_write(int fd, struct str);
 int step_append(int fd, struct str); /* whole, or -1: O_APPEND */
 int step_pwrite(int fd, struct str, uint64_t off);
+int step_slot(int fd, struct str, uint64_t off);
 int step_truncate(int fd, uint64_t size);
 int step_sync(int fd);	    /* fsync */
 int step_sync_data(int fd); /* fdatasync */
@@ -247,6 +248,8 @@ bool journal_is_short(const struct journal *);
 bool journal_is_blank(const struct journal *);
 /* Does anything stand in this file that ends there? */
 bool journal_goes_to(int fd, uint64_t end);
+/* The same, and nothing behind it? */
+bool journal_ends_at(int fd, uint64_t end);
 /* Does the transaction that was read last still stand where it was? */
 bool journal_stands(const struct journal *);
 /* For who has set j->end himself: what stands there now is right. */
@@ -262,8 +265,11 @@ int journal_append(struct journal *, struct ops *, uint16_t flags,
 int
 journal_carry(struct journal *, struct ops *, const struct txn *, struct err *);
 /* dirs NULL: an account's, or what is below it is no more to be believed */
-void journal_publish(
-    struct journal *, const struct counters *, const struct scan_state *dirs);
+/* a: of the mailbox, for the copy; NULL: there is to be none. */
+void journal_publish(struct journal *, const struct counters *,
+    const struct scan_state *dirs, struct account *a);
+/* A whole one, of whatever boot: whose is it? */
+bool pub_owner(const char *raw, uint8_t id[16]);
 bool pub_unpack(const char raw[PUB_SIZE], struct pub *);
 /* Copy the bytes of [off, off+n) of the file; short at its end. */
 ssize_t journal_pread(const struct journal *, void *, size_t, uint64_t off);
@@ -846,6 +852,7 @@ struct account {
 	struct adopt_box *adopting; /* gets told what is found (adopt.h) */
 	struct stream stream;
 	struct marks *marks;	 /* NULL: there are none */
+	struct pubs *pubs;	 /* NULL: not open */
 	struct senders *senders; /* NULL: not asked for yet */
 };
 
@@ -882,6 +889,12 @@ void stream_note_tree(struct account *, uint64_t end);
 void stream_note_adopted(struct account *, const uint8_t id[16]);
 void stream_note_tree_anew(struct account *);
 void stream_release(struct stream *);
+
+/* ---- tree/pubs.c: what each mailbox's pub says, in one file ---- */
+bool pubs_get(struct account *, const uint8_t id[16], struct pub *);
+/* Under byte 0 of the mailbox. */
+void pubs_put(struct account *, const char raw[PUB_SIZE]);
+void pubs_close(struct account *);
 
 /* ---- marks.c: how far mailboxes had got, outside the mail tree ---- */
 struct mark {

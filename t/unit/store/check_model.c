@@ -90,6 +90,7 @@ static void
 sync_session(struct session *x, bool may_expunge)
 {
 	struct mailbox_changes ch = { 0 };
+	struct mailbox_counts told;
 	struct message msg;
 	struct err e = { 0 };
 	uint32_t live = 0;
@@ -138,6 +139,12 @@ sync_session(struct session *x, bool may_expunge)
 		}
 	}
 	CHECK(mailbox_counts(x->m)->messages == live);
+	/* others that do not have it open are told the same */
+	CHECK(account_status(s[rnd(SESSIONS)].a, STR("INBOX"), &told, &e) ==
+	      ACCOUNT_OK);
+	CHECK(told.messages == live &&
+	      told.uidnext == mailbox_counts(x->m)->uidnext &&
+	      told.unseen == mailbox_counts(x->m)->unseen);
 	x->seen = mailbox_counts(x->m)->highestmodseq;
 }
 

@@ -1,6 +1,7 @@
 /* STATUS of a session that looked at the tree before others changed it. */
 #include "t_store.h"
 
+#include <errno.h>
 #include <sys/wait.h>
 
 static const char hello[] = "Subject: hello\r\n\r\nworld\r\n";
@@ -221,6 +222,81 @@ START_TEST(changed)
 }
 END_TEST
 
+static void
+file_one(const char *name)
+{
+	struct mailbox *m = t_mailbox(other, name);
+
+	ck_assert_uint_ne(t_add(m, hello, 0), 0);
+	mailbox_close(&m);
+}
+
+/* Nothing of the mailbox itself is opened. */
+START_TEST(copies_are_enough)
+{
+	begin(_i == 1);
+	t_sh("find M I -name pub -exec mv {} {}.away \\;");
+	must_be("A", id_of[0], 2);
+	must_be("B", id_of[1], 1);
+	t_sh("find M I -name pub.away | while read f; do mv $f ${f%.away}; "
+	     "done");
+	file_one("A");
+	must_be("A", id_of[0], 3);
+	end();
+}
+END_TEST
+
+/* Under sessions that have it open, before and after others write. */
+START_TEST(copies_lost)
+{
+	static const char *const sh[] = { "rm $f", ": >$f", "truncate -s 300 $f",
+		"printf x | dd of=$f bs=1 seek=200 conv=notrunc 2>/dev/null",
+		"printf x | dd of=$f bs=1 seek=3 conv=notrunc 2>/dev/null",
+		"cp $f g; mv g $f", "rm $f; mkdir $f" };
+	unsigned i;
+
+	begin(false);
+	for (i = 0; i < N(sh); i++) {
+		char *cmd = xasprintf("f=M/quire/acct/pubs; %s", sh[i]);
+
+		t_sh(cmd);
+		free(cmd);
+		must_be("A", id_of[0], 2 + i);
+		must_be("B", id_of[1], 1);
+		file_one("A");
+		must_be("A", id_of[0], 3 + i);
+		must_be("B", id_of[1], 1);
+	}
+	end();
+}
+END_TEST
+
+static int
+no_slots(const char *call)
+{
+	return strcmp(call, "slot") == 0 ? ENOSPC : 0;
+}
+
+/* Who cannot write the copy leaves none that is old. */
+START_TEST(copy_not_written)
+{
+	struct mailbox *m;
+
+	begin(_i == 1);
+	m = t_mailbox(other, "A");
+	store_step = no_slots;
+	ck_assert_uint_ne(t_add(m, hello, 0), 0);
+	store_step = NULL;
+	must_be("A", id_of[0], 3);
+	/* a keyword changes no directory */
+	ck_assert_int_eq(t_store(m, 1, 3, FLAGS_ADD, FLAG_SEEN), 0);
+	must_be("A", id_of[0], 3);
+	mailbox_close(&m);
+	must_be("B", id_of[1], 1);
+	end();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -233,5 +309,8 @@ main(void)
 	t_case(s, replaced_by_a_copy, 2);
 	t_case(s, delete_stopped, 2);
 	t_case(s, changed, 2);
+	t_case(s, copies_are_enough, 2);
+	t_case(s, copies_lost, 1);
+	t_case(s, copy_not_written, 2);
 	return t_run(s);
 }

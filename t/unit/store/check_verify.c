@@ -153,7 +153,7 @@ append(int what)
 		what == 'm' ? m->j.modseq - 1 : m->j.modseq, &c, true, &e),
 	    0);
 	journal_publish(
-	    &m->j, what == 'p' ? &(struct counters){ 0 } : &c, m->v.scan);
+	    &m->j, what == 'p' ? &(struct counters){ 0 } : &c, m->v.scan, NULL);
 	ops_clear(&m->ops);
 	m->is_dead = true;
 	mailbox_unlock(m);

@@ -6,13 +6,12 @@
  * 1. Evidence, no truth: a mark may be behind (it is not synced; somebody
  *    wrote who had none), torn, or made up. It never lowers anything, and one
  *    beyond reason is not believed.
- * 2. A slot belongs to a mailbox id for ever and is written by who holds
- *    byte 0 of that mailbox, after his transaction is durable. A new slot is
- *    taken at the end, under byte 0 of this file.
+ * 2. A slot for each mailbox (slots_int.h), written after its transaction is
+ *    durable.
  * 3. The file comes as a descriptor: workers cannot open anything out of the
  *    mail tree.
  */
-#include "service/store/store_int.h"
+#include "service/store/slots_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,11 +25,6 @@
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
-#define SLOT	  64
-#define SLOTS_MAX (2 * STORE_MAX_MAILBOXES) /* deleted ones may come back */
-#define LOCK_MS	  1000
-#define HEAD_MASK 255
-
 /* What is believed: more UIDs are not given out between two looks at a
  * mailbox, and modseqs are a clock (journal_next_modseq()). */
 #define UIDS_MAX   10000000u
@@ -39,13 +33,7 @@
 static const char magic[8] = "QMARKS\0\1";
 
 struct marks {
-	int fd;
-	uint32_t nslots; /* of the file that are known here */
-	struct slot {
-		uint8_t id[16];
-		uint32_t next; /* in its bucket, + 1 */
-	} * v;
-	uint32_t bucket[HEAD_MASK + 1];
+	struct slots slots;
 };
 
 /* ---- bytes ---- */
@@ -55,21 +43,21 @@ struct marks {
  * 24 u32 uidnext | 28 zero | 32 u64 modseq | 40 i64 time, us | 48 zero
  */
 void
-mark_pack(char p[SLOT], const struct mark *k)
+mark_pack(char p[MARK_SIZE], const struct mark *k)
 {
-	memset(p, 0, SLOT);
+	memset(p, 0, MARK_SIZE);
 	le32_put(p + 4, k->uidvalidity);
 	memcpy(p + 8, k->id, 16);
 	le32_put(p + 24, k->uidnext);
 	le64_put(p + 32, k->modseq);
 	le64_put(p + 40, (uint64_t)date_now_us());
-	le32_put(p, crc32c(0, p + 4, SLOT - 4));
+	le32_put(p, crc32c(0, p + 4, MARK_SIZE - 4));
 }
 
 bool
 mark_unpack(const char *p, struct mark *k)
 {
-	if (le32_get(p) != crc32c(0, p + 4, SLOT - 4))
+	if (le32_get(p) != crc32c(0, p + 4, MARK_SIZE - 4))
 		return false;
 	k->uidvalidity = le32_get(p + 4);
 	memcpy(k->id, p + 8, 16);
@@ -78,102 +66,17 @@ mark_unpack(const char *p, struct mark *k)
 	return true;
 }
 
-/* ---- slots ---- */
-
-static uint64_t
-place(uint32_t slot)
-{
-	return ((uint64_t)slot + 1) * SLOT; /* behind the head */
-}
-
-/* Slots that others have taken since; torn ones are nobody's. */
-static void
-learn(struct marks *k)
-{
-	char raw[64 * SLOT];
-	struct mark m;
-	ssize_t n, at;
-
-	while ((n = fs_pread_all(k->fd, raw, sizeof(raw), place(k->nslots))) >=
-		   SLOT &&
-	       k->nslots < SLOTS_MAX) {
-		k->v = xreallocarray(
-		    k->v, k->nslots + (size_t)(n / SLOT), sizeof(*k->v));
-		for (at = 0; at + SLOT <= n; at += SLOT) {
-			struct slot *s = &k->v[k->nslots++];
-
-			*s = (struct slot){ .next = 0 };
-			if (!mark_unpack(raw + at, &m))
-				continue;
-			memcpy(s->id, m.id, 16);
-			s->next = k->bucket[m.id[0] & HEAD_MASK];
-			k->bucket[m.id[0] & HEAD_MASK] = k->nslots;
-		}
-	}
-}
-
-static bool
-find(const struct marks *k, const uint8_t id[16], uint32_t *slot)
-{
-	uint32_t i;
-
-	for (i = k->bucket[id[0] & HEAD_MASK]; i != 0; i = k->v[i - 1].next)
-		if (memcmp(k->v[i - 1].id, id, 16) == 0) {
-			*slot = i - 1;
-			return true;
-		}
-	return false;
-}
-
-static bool
-read_slot(const struct marks *k, uint32_t slot, struct mark *m)
-{
-	char raw[SLOT];
-
-	return fs_pread_all(k->fd, raw, SLOT, place(slot)) == SLOT &&
-	       mark_unpack(raw, m);
-}
-
-static void
-write_slot(const struct marks *k, uint32_t slot, const struct mark *m)
-{
-	char raw[SLOT];
-
-	mark_pack(raw, m);
-	/* should it fail, it is behind */
-	(void)step_pwrite(k->fd, str_make(raw, SLOT), place(slot));
-}
-
-static void
-add_slot(struct marks *k, const struct mark *m)
-{
-	uint32_t slot;
-
-	if (fs_lock(k->fd, 0, true, LOCK_MS, NULL) == -1)
-		return;
-	learn(k);
-	if (find(k, m->id, &slot) || k->nslots < SLOTS_MAX)
-		write_slot(k, find(k, m->id, &slot) ? slot : k->nslots, m);
-	learn(k);
-	fs_unlock(k->fd, 0);
-}
-
 /* ---- life ---- */
 
 static bool
-has_head(int fd)
+owner(const char *raw, uint8_t id[16])
 {
-	char head[SLOT] = { 0 }, raw[SLOT];
-	ssize_t n = fs_pread_all(fd, raw, SLOT, 0);
+	struct mark m;
 
-	memcpy(head, magic, 8);
-	le32_put(head + 8, SLOT);
-	le32_put(head + 60, crc32c(0, head, 60));
-	if (n == SLOT && memcmp(raw, head, SLOT) == 0)
-		return true;
-	/* empty, or nothing of ours: begun anew, which forgets and no more */
-	return step_truncate(fd, 0) == 0 &&
-	       step_pwrite(fd, str_make(head, SLOT), 0) == 0;
+	if (!mark_unpack(raw, &m))
+		return false;
+	memcpy(id, m.id, 16);
+	return true;
 }
 
 void
@@ -187,15 +90,13 @@ marks_open(struct account *a)
 	fd = fcntl(a->opts.marksfd, F_DUPFD_CLOEXEC, 3);
 	if (fd == -1)
 		return;
-	if (fs_lock(fd, 0, true, LOCK_MS, NULL) == -1 || !has_head(fd)) {
+	k = xcalloc(1, sizeof(*k));
+	if (slots_init(&k->slots, fd, MARK_SIZE, magic, owner) == -1) {
 		account_log(a, 1, "store.marks", "the marks cannot be used");
-		close(fd);
+		free(k);
 		return;
 	}
-	fs_unlock(fd, 0);
-	k = a->marks = xcalloc(1, sizeof(*k));
-	k->fd = fd;
-	learn(k);
+	a->marks = k;
 }
 
 void
@@ -203,8 +104,7 @@ marks_close(struct account *a)
 {
 	if (a->marks == NULL)
 		return;
-	close(a->marks->fd);
-	free(a->marks->v);
+	slots_release(&a->marks->slots);
 	free(a->marks);
 	a->marks = NULL;
 }
@@ -229,14 +129,11 @@ is_credible(const struct mark *m, const struct mark *now)
 enum marks_say
 marks_ask(struct account *a, const struct mark *now, struct mark *m)
 {
-	uint32_t slot;
+	char raw[SLOT_SIZE_MAX];
 
 	if (a == NULL || a->marks == NULL)
 		return MARKS_NOTHING;
-	if (!find(a->marks, now->id, &slot))
-		learn(a->marks);
-	if (!find(a->marks, now->id, &slot) || !read_slot(a->marks, slot, m) ||
-	    memcmp(m->id, now->id, 16) != 0)
+	if (!slots_get(&a->marks->slots, now->id, raw) || !mark_unpack(raw, m))
 		return MARKS_BEHIND;
 	/* numbered anew since */
 	if (m->uidvalidity < now->uidvalidity)
@@ -266,16 +163,15 @@ void
 marks_note(struct mailbox *m)
 {
 	struct account *a = m->account;
+	char raw[MARK_SIZE];
 	struct mark k;
-	uint32_t slot;
 
 	if (a == NULL || a->marks == NULL)
 		return;
 	mark_mailbox(m, &k);
-	if (find(a->marks, k.id, &slot))
-		write_slot(a->marks, slot, &k);
-	else
-		add_slot(a->marks, &k);
+	mark_pack(raw, &k);
+	/* should it fail, it is behind */
+	(void)slots_put(&a->marks->slots, k.id, raw);
 }
 
 bool

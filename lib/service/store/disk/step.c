@@ -148,6 +148,13 @@ step_pwrite(int fd, struct str s, uint64_t off)
 	return fs_pwrite_all(fd, str_sub(s, half.n, s.n), off + half.n);
 }
 
+/* In place, of a cache: nothing hangs on it. */
+int
+step_slot(int fd, struct str s, uint64_t off)
+{
+	return refused("slot") ? -1 : fs_pwrite_all(fd, s, off);
+}
+
 int
 step_truncate(int fd, uint64_t size)
 {

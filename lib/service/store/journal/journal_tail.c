@@ -102,6 +102,16 @@ journal_is_blank(const struct journal *j)
 }
 
 bool
+journal_ends_at(int fd, uint64_t end)
+{
+	char p[2 * TXN_FOOT] = { 0 };
+
+	return end >= JOURNAL_HEAD &&
+	       fs_pread_all(fd, p, sizeof(p), end - TXN_FOOT) >= TXN_FOOT &&
+	       !is_zero(p, TXN_FOOT) && is_zero(p + TXN_FOOT, TXN_FOOT);
+}
+
+bool
 journal_goes_to(int fd, uint64_t end)
 {
 	char p[TXN_FOOT];

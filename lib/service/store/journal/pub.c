@@ -20,12 +20,26 @@
  * 72 u64 bytes | 80 u64 deleted bytes | 88 u8[16] mailboxid
  * 104 u64 cur ino | 112 zero | 124 u32 crc32c of 0..123
  */
+static bool
+is_pub(const char *raw)
+{
+	return le32_get(raw) == PUB_MAGIC &&
+	       le32_get(raw + 124) == crc32c(0, raw, 124);
+}
+
+bool
+pub_owner(const char *raw, uint8_t id[16])
+{
+	if (!is_pub(raw))
+		return false;
+	memcpy(id, raw + 88, 16);
+	return true;
+}
+
 bool
 pub_unpack(const char raw[PUB_SIZE], struct pub *p)
 {
-	if (le32_get(raw) != PUB_MAGIC ||
-	    le32_get(raw + 124) != crc32c(0, raw, 124) ||
-	    le32_get(raw + 4) != boot_id())
+	if (!is_pub(raw) || le32_get(raw + 4) != boot_id())
 		return false;
 	p->boot = le32_get(raw + 4);
 	p->end = le64_get(raw + 8);
@@ -56,12 +70,11 @@ pub_read(struct journal *j)
 	    pub_unpack(j->pub_raw, &j->pub) && j->pub.gen == (uint32_t)j->gen;
 }
 
-void
-journal_publish(
-    struct journal *j, const struct counters *c, const struct scan_state *dirs)
+static void
+pub_pack(char raw[PUB_SIZE], const struct journal *j, const struct counters *c,
+    const struct scan_state *dirs)
 {
-	char raw[PUB_SIZE] = { 0 };
-
+	memset(raw, 0, PUB_SIZE);
 	le32_put(raw, PUB_MAGIC);
 	le32_put(raw + 4, boot_id());
 	le64_put(raw + 8, j->end);
@@ -82,6 +95,17 @@ journal_publish(
 	le64_put(raw + 80, c->deleted_bytes);
 	memcpy(raw + 88, j->mailboxid, 16);
 	le32_put(raw + 124, crc32c(0, raw, 124));
+}
+
+void
+journal_publish(struct journal *j, const struct counters *c,
+    const struct scan_state *dirs, struct account *a)
+{
+	char raw[PUB_SIZE];
+
+	pub_pack(raw, j, c, dirs);
+	if (a != NULL)
+		pubs_put(a, raw);
 	/* Failing is no error: others see the file grown past pub and mend
 	 * it. */
 	if (step_pwrite(j->pubfd, str_make(raw, PUB_SIZE), 0) == 0) {

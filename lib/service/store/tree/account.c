@@ -96,7 +96,7 @@ account_lock(struct account *a, struct err *e)
 			a->list_ok = false;
 		if (rc == 0) {
 			if (a->j.must_publish)
-				journal_publish(&a->j, &none, NULL);
+				journal_publish(&a->j, &none, NULL, NULL);
 			if (a->j.was_salvaged || a->j.was_short)
 				stream_note_tree_anew(a);
 			a->j.must_publish = a->j.was_cut = false;
@@ -133,7 +133,7 @@ account_append(struct account *a, bool sync, struct err *e)
 		    a->ops.b.n - TXN_HEAD - TXN_FOOT);
 		if (tree_apply(&a->tree, &t) == -1)
 			rc = err_set(e, ERR_PERM, "account journal refused");
-		journal_publish(&a->j, &none, NULL);
+		journal_publish(&a->j, &none, NULL, NULL);
 		a->list_ok = false;
 		a->is_tree_changed = true;
 	}
@@ -269,6 +269,7 @@ account_close(struct account **ap)
 	account_purge(a);
 	stream_release(&a->stream);
 	marks_close(a);
+	pubs_close(a);
 	senders_release(a);
 	journal_release(&a->j);
 	tree_release(&a->tree);

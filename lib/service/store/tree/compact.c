@@ -96,7 +96,7 @@ account_compact(struct account *a, struct err *e)
 		a->j.gen = gen;
 		return account_load(a, NULL) == -1 ? -1 : 1;
 	}
-	journal_publish(&a->j, &(struct counters){ 0 }, NULL);
+	journal_publish(&a->j, &(struct counters){ 0 }, NULL, NULL);
 	index_name("journal", gen - 1, name);
 	(void)step_unlink(a->acctfd, name);
 	return 0;

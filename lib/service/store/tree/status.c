@@ -64,10 +64,68 @@ was_put_back(struct account *a, const struct pub *p)
 	return marks_ask(a, &now, &mark) == MARKS_AHEAD;
 }
 
+/* What it says of the directories is true of those that have the name now. */
+static bool
+is_current(struct account *a, const struct node *node, const char *dir,
+    const struct pub *p)
+{
+	struct stat cur, new;
+
+	return memcmp(p->mailboxid, node->id, 16) == 0 &&
+	       stat_below(a->rootfd, dir, "cur", &cur) &&
+	       stat_below(a->rootfd, dir, "new", &new) &&
+	       p->cur_ino == cur.st_ino && p->cur_mtime == stat_mtime(&cur) &&
+	       p->new_mtime == stat_mtime(&new) && !was_put_back(a, p);
+}
+
+static int
+open_state(int dirfd, const char *state, const char *name, int flags)
+{
+	char path[NAME_LEN + 40];
+
+	snprintf(path, sizeof(path), "%s/%s", state, name);
+	return fs_open_beneath(dirfd, path, flags | O_NONBLOCK, 0);
+}
+
 /*
- * pub has the counters of the last transaction; good while the journal ends
- * where it says and the directories are as it says. By paths: a client that
- * asks for all its mailboxes asks for thousands.
+ * The mailbox's own pub, where there is no copy of it. One is made, under
+ * byte 0: a writer may be about to make a newer one; then it is not missing.
+ */
+static bool
+read_pub(struct account *a, const struct node *node, const char *dir,
+    struct pub *p)
+{
+	char state[NAME_LEN + 32], raw[PUB_SIZE];
+	int base, pub, journal, lock;
+	bool ok;
+
+	if (!state_path(a, node, dir, &base, state) || base == -1)
+		return false;
+	pub = open_state(base, state, "pub", O_RDONLY);
+	journal = open_state(base, state, "journal", O_RDONLY);
+	lock = a->opts.readonly ? -1 : open_state(base, state, "lock", O_RDWR);
+	if (lock != -1 && fs_lock(lock, LOCK_WRITER, true, 0, NULL) == -1) {
+		close(lock);
+		lock = -1;
+	}
+	ok = pub != -1 && journal != -1 &&
+	     fs_pread_all(pub, raw, PUB_SIZE, 0) == PUB_SIZE &&
+	     pub_unpack(raw, p) && journal_ends_at(journal, p->end) &&
+	     memcmp(p->mailboxid, node->id, 16) == 0;
+	if (ok && lock != -1)
+		pubs_put(a, raw);
+	if (lock != -1)
+		close(lock); /* and its lock with it */
+	if (journal != -1)
+		close(journal);
+	if (pub != -1)
+		close(pub);
+	return ok;
+}
+
+/*
+ * Counters of the last transaction, good while the directories are as it says.
+ * By paths: a client that asks for all its mailboxes asks for thousands.
  *
  * The tree as it was last read will do, however old: what is answered is true
  * of the mailbox whose id and cur/ are here now, and that is the one of this
@@ -77,32 +135,15 @@ was_put_back(struct account *a, const struct pub *p)
 static bool
 status_quick(struct account *a, struct str name, struct mailbox_counts *c)
 {
-	char dir[NAME_LEN + 1], raw[PUB_SIZE];
-	char state[NAME_LEN + 32], path[NAME_LEN + 40];
-	struct stat cur, new, journal;
+	char dir[NAME_LEN + 1];
 	const struct node *node;
 	struct pub pub;
-	int base, fd;
-	bool ok;
 
 	node = known_node(a, name);
-	if (node == NULL || !account_dir(a, str_from(node->name), dir) ||
-	    !state_path(a, node, dir, &base, state) || base == -1)
+	if (node == NULL || !account_dir(a, str_from(node->name), dir))
 		return false;
-	snprintf(path, sizeof(path), "%s/pub", state);
-	fd = fs_open_beneath(base, path, O_RDONLY | O_NONBLOCK, 0);
-	if (fd == -1)
-		return false;
-	ok = fs_pread_all(fd, raw, PUB_SIZE, 0) == PUB_SIZE &&
-	     pub_unpack(raw, &pub);
-	close(fd);
-	if (!ok || memcmp(pub.mailboxid, node->id, 16) != 0 ||
-	    !stat_below(a->rootfd, dir, "cur", &cur) ||
-	    !stat_below(a->rootfd, dir, "new", &new) ||
-	    !stat_below(base, state, "journal", &journal) ||
-	    pub.end != (uint64_t)journal.st_size || pub.cur_ino != cur.st_ino ||
-	    pub.cur_mtime != stat_mtime(&cur) ||
-	    pub.new_mtime != stat_mtime(&new) || was_put_back(a, &pub))
+	if (!(pubs_get(a, node->id, &pub) && is_current(a, node, dir, &pub)) &&
+	    !(read_pub(a, node, dir, &pub) && is_current(a, node, dir, &pub)))
 		return false;
 	*c = (struct mailbox_counts){ .uidvalidity = pub.uidvalidity,
 		.uidnext = pub.c.uidnext,

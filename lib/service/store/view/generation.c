@@ -191,7 +191,7 @@ change_over(
 	if (make_journal(m, p, carried, &n, e) == -1)
 		return -1;
 	n.pubfd = m->j.pubfd;
-	journal_publish(&n, &m->v.c, m->v.scan);
+	journal_publish(&n, &m->v.c, m->v.scan, m->account);
 	m->index_len = p->h.file_len;
 	m->must_generate = false;
 	lost_release(&m->lost);

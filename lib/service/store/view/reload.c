@@ -249,7 +249,7 @@ settle_accounts(struct mailbox *m, struct err *e)
 		if (mailbox_append(m, TXN_BOOT, false, true, e) == -1)
 			return -1;
 	} else if (j->must_publish)
-		journal_publish(j, &m->v.c, m->v.scan);
+		journal_publish(j, &m->v.c, m->v.scan, m->account);
 	j->was_short = j->was_salvaged = j->was_cut = j->must_publish = false;
 	return 0;
 }
