@@ -74,7 +74,7 @@ mailbox_op(struct both *b)
 	if (journal_append(&b->m->j, &b->m->ops, 0, b->m->j.modseq, &b->m->v.c,
 		true, &b->e) == -1)
 		ck_abort_msg("mailbox: %s", b->e.text);
-	journal_publish(&b->m->j, &b->m->v.c, b->m->v.scan);
+	journal_publish(&b->m->j, &b->m->v.c, b->m->v.scan, NULL);
 	ops_clear(&b->m->ops);
 	b->m->is_dead = true;
 }

@@ -326,8 +326,10 @@ START_TEST(truncated)
 		if (n < JOURNAL_HEAD)
 			ck_assert_uint_eq(end, 0);
 		else
-			ck_assert_msg(
-			    end <= n && is_state(end, hash), "cut at %zu", n);
+			/* what was cut may have been zeros */
+			ck_assert_msg(end <= (room ? (n + 7) / 8 * 8 : n) &&
+					  is_state(end, hash),
+			    "cut at %zu", n);
 	}
 	room = 0;
 	close(qfd);

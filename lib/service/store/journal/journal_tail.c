@@ -24,13 +24,13 @@
 #define STEP_MAX 65536
 #define TAIL_CHUNK 16384
 
-/* An eighth of the journal at a time: small ones stay small. */
+/* At most a quarter of the journal at a time: small ones stay small. */
 static uint64_t
 length_for(uint64_t end)
 {
 	uint64_t step = STEP_MIN;
 
-	while (step < STEP_MAX && step * 16 <= end)
+	while (step < STEP_MAX && step * 8 <= end)
 		step *= 2;
 	return (end + step - 1) / step * step;
 }
