@@ -170,8 +170,8 @@ struct journal {
 	 * where that journal ended, and where what followed ends here */
 	uint64_t index_gen, base_off, prev_end, carry_end;
 	uint32_t index_crc;
-	uint32_t cache_no; /* the file its OP_CACHE mean */
-	uint64_t end;	   /* everything before is read and applied */
+	uint32_t cache_no;   /* the file its OP_CACHE mean */
+	uint64_t end;	     /* everything before is read and applied */
 	char foot[TXN_FOOT]; /* what stands right before end */
 	uint64_t size;	     /* of the file; while locked */
 	uint64_t synced;     /* by this handle, up to here */

@@ -249,7 +249,8 @@ END_TEST
 /* Under sessions that have it open, before and after others write. */
 START_TEST(copies_lost)
 {
-	static const char *const sh[] = { "rm $f", ": >$f", "truncate -s 300 $f",
+	static const char *const sh[] = { "rm $f", ": >$f",
+		"truncate -s 300 $f",
 		"printf x | dd of=$f bs=1 seek=200 conv=notrunc 2>/dev/null",
 		"printf x | dd of=$f bs=1 seek=3 conv=notrunc 2>/dev/null",
 		"cp $f g; mv g $f", "rm $f; mkdir $f" };

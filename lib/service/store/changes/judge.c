@@ -98,9 +98,8 @@ is_written(int dirfd, const struct stream_record *r)
 	    r->kind == STREAM_TREE ? JOURNAL_ACCOUNT : JOURNAL_MAILBOX, dirfd,
 	    true);
 	if (journal_open_as(&j, "journal", NULL) == 0)
-		written =
-		    j.gen > r->gen ||
-		    (j.gen == r->gen && journal_goes_to(j.fd, r->end));
+		written = j.gen > r->gen ||
+			  (j.gen == r->gen && journal_goes_to(j.fd, r->end));
 	journal_release(&j);
 	return written;
 }

@@ -28,9 +28,8 @@ learn(struct slots *s)
 	char raw[LEARN_SIZE];
 	ssize_t n, at;
 
-	while (s->n < SLOTS_MAX &&
-	       (n = fs_pread_all(s->fd, raw, sizeof(raw), place(s, s->n))) >=
-		   (ssize_t)s->size) {
+	while (s->n < SLOTS_MAX && (n = fs_pread_all(s->fd, raw, sizeof(raw),
+					place(s, s->n))) >= (ssize_t)s->size) {
 		s->v = xreallocarray(
 		    s->v, s->n + (size_t)n / s->size, sizeof(*s->v));
 		for (at = 0; at + (ssize_t)s->size <= n; at += s->size) {
@@ -84,8 +83,7 @@ take(struct slots *s, const uint8_t id[16], const char *raw)
 	if (!known(s, id, &slot))
 		slot = s->n;
 	if (slot < SLOTS_MAX)
-		rc =
-		    step_slot(s->fd, str_make(raw, s->size), place(s, slot));
+		rc = step_slot(s->fd, str_make(raw, s->size), place(s, slot));
 	learn(s);
 	fs_unlock(s->fd, 0);
 	return rc;

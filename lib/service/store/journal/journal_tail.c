@@ -20,8 +20,8 @@
 #include "base/xalloc.h"
 #include "system/fs/fs.h"
 
-#define STEP_MIN 4096
-#define STEP_MAX 65536
+#define STEP_MIN   4096
+#define STEP_MAX   65536
 #define TAIL_CHUNK 16384
 
 /* At most a quarter of the journal at a time: small ones stay small. */

@@ -123,8 +123,8 @@ mailbox_append(struct mailbox *m, uint16_t flags, bool bookkeeping, bool sync,
 		m->v.is_own = false;
 		assert(rc == 0); /* what we write we must be able to read */
 		/* on its way out it is asked for by its name */
-		journal_publish(&m->j, &m->v.c,
-		    m->v.is_gone ? NULL : m->v.scan, m->account);
+		journal_publish(&m->j, &m->v.c, m->v.is_gone ? NULL : m->v.scan,
+		    m->account);
 		if (!bookkeeping)
 			marks_note(m);
 	}

@@ -92,8 +92,8 @@ open_state(int dirfd, const char *state, const char *name, int flags)
  * byte 0: a writer may be about to make a newer one; then it is not missing.
  */
 static bool
-read_pub(struct account *a, const struct node *node, const char *dir,
-    struct pub *p)
+read_pub(
+    struct account *a, const struct node *node, const char *dir, struct pub *p)
 {
 	char state[NAME_LEN + 32], raw[PUB_SIZE];
 	int base, pub, journal, lock;

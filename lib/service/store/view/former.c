@@ -22,8 +22,8 @@ view_note_former(struct view *v, uint32_t row, uint32_t fn, uint32_t boot)
 		return;
 	if (v->nformer == v->formercap) {
 		v->formercap = v->formercap == 0 ? 16 : v->formercap * 2;
-		v->former = xreallocarray(
-		    v->former, v->formercap, sizeof(*v->former));
+		v->former =
+		    xreallocarray(v->former, v->formercap, sizeof(*v->former));
 	}
 	v->former[v->nformer++] =
 	    (struct former){ .uid = v->uid[row], .fn = fn, .boot = boot };

@@ -27,7 +27,7 @@
 #include "system/fs/fs.h"
 
 #define TAIL_UNSCANNED 16
-#define TAIL_PART 16 /* of the index: what writing it anew costs */
+#define TAIL_PART      16 /* of the index: what writing it anew costs */
 
 uint64_t store_tail_min = 256 * 1024; /* costs nothing to read */
 
