@@ -173,6 +173,7 @@ START_TEST(keywords)
 		"last" };
 	struct account *a;
 	struct mailbox *m;
+	struct seen s;
 	unsigned i;
 
 	three_files();
@@ -181,6 +182,15 @@ START_TEST(keywords)
 	    "0 has space\n2 \\Seen\n3 good\n4 GOOD\n5 \xc3\xbc\n6 (x\n7 "
 	    "last\r\n"
 	    "26 beyond\nnonsense\n-1 x\n99999999999999999999 x\n");
+	put_file("cur/m4:2,dh", "d:\n\n");
+	adopt(true, &s);
+	ck_assert_uint_eq(box(&s, "INBOX")->nproblems, 0);
+	put_file("cur/m5:2,acdz", "e:\n\n");
+	adopt(true, &s);
+	ck_assert_uint_eq(box(&s, "INBOX")->nproblems, 1);
+	ck_assert_str_eq(box(&s, "INBOX")->problem[0].kind, "keywords");
+	ck_assert_ptr_nonnull(
+	    strstr(box(&s, "INBOX")->problem[0].text, "(acz)"));
 	a = t_account();
 	m = t_mailbox(a, "INBOX");
 	ck_assert_uint_eq(mailbox_keywords(m), N(want));

@@ -307,6 +307,28 @@ define(struct mailbox *m, struct journal *j, struct str name, struct err *e)
 	return 1ULL << bit;
 }
 
+/* Letters that nobody has given a name, or none that IMAP allows. */
+static void
+tell_letters(struct adoption *a)
+{
+	const struct view *v = &a->m->v;
+	char letters[FN_LETTERS + 1];
+	size_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < FN_LETTERS; i++)
+		if ((a->letters >> (6 + i) & 1) != 0 &&
+		    (i >= v->nkeywords ||
+			str_starts(v->keywords[i], STR("$Unused-"))))
+			letters[n++] = (char)('a' + i);
+	letters[n] = '\0';
+	if (n > 0)
+		adopt_problem(a->box, "keywords", NULL,
+		    "names have keywords by letter (%s) that dovecot-keywords "
+		    "does not name, or not as IMAP can",
+		    letters);
+}
+
 /* The view is needed to tell what letters mean: it learns the keywords. */
 static int
 define_keywords(struct adoption *a, struct journal *j, struct err *e)
@@ -318,6 +340,7 @@ define_keywords(struct adoption *a, struct journal *j, struct err *e)
 	if (keywords_read(m->dirfd, &m->v, &m->ops, e) == -1 ||
 	    append_and_apply(m, j, e) == -1)
 		return -1;
+	tell_letters(a);
 	/* P is how others write it */
 	if ((a->letters & FN_P) != 0)
 		define(m, j, STR("$Forwarded"), &why);
