@@ -9,7 +9,7 @@
  * 3. The journal appears whole, by rename. A stop before that leaves the
  *    Maildir as it was.
  */
-#include "service/store/store_int.h"
+#include "service/store/adopt_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,131 +19,10 @@
 
 #include "base/date.h"
 #include "base/xalloc.h"
-#include "service/store/courier_int.h"
-#include "service/store/packed_int.h"
 #include "system/fs/fs.h"
 
 #define DOTLOCK_MS   5000
 #define ADDS_PER_TXN 1000 /* the file appears whole: any number will do */
-
-/* ---- one mailbox ---- */
-
-struct adoption {
-	struct mailbox *m;
-	struct adopt_box *box; /* NULL: nobody asked */
-	struct uidlist list;
-	bool *is_used; /* each of its lines: there is a file */
-	struct courier_keywords courier;
-	uint64_t bit[STORE_MAX_KEYWORDS]; /* of each of Courier's names */
-	uint32_t letters;		  /* in any name */
-	struct arrivals files;
-	struct stat st[2];
-	bool is_stable[2]; /* read as they stood: no scan is needed */
-};
-
-/* ---- what the admin is told ---- */
-
-static void
-tell_list(struct adoption *a)
-{
-	static const char *const kinds[] = { [UIDLIST_NONE] = "bare",
-		[UIDLIST_DOVECOT3] = "dovecot-3",
-		[UIDLIST_DOVECOT1] = "dovecot-1",
-		[UIDLIST_COURIER] = "courier" };
-
-	if (a->box == NULL)
-		return;
-	a->box->kind = kinds[a->list.kind];
-	if (a->list.is_broken)
-		adopt_problem(a->box, "uidlist", NULL,
-		    "the list of UIDs has no usable header: all messages get "
-		    "new UIDs, and clients load them again");
-	if (a->list.nbad > 0)
-		adopt_problem(a->box, "uidlist", NULL,
-		    "%zu lines of the list of UIDs make no sense: the messages "
-		    "they meant get new UIDs",
-		    a->list.nbad);
-}
-
-/* Lines of the list without a file; of several of one name the last counts. */
-static uint64_t
-count_gone(const struct adoption *a)
-{
-	uint64_t n = 0;
-	size_t i;
-
-	for (i = 0; i < a->list.n; i++)
-		n += !a->is_used[i] &&
-		     (i == 0 || a->list.v[i].uhash != a->list.v[i - 1].uhash);
-	return n;
-}
-
-static void
-tell_files(struct adoption *a, size_t clashes)
-{
-	size_t i;
-
-	if (a->box == NULL)
-		return;
-	for (i = 0; i < a->files.n; i++) {
-		a->box->kept += a->files.v[i].uid != 0;
-		a->box->fresh += a->files.v[i].uid == 0;
-	}
-	a->box->gone = count_gone(a);
-	if (clashes > 0)
-		adopt_problem(a->box, "uidlist", NULL,
-		    "%zu files have a UID that another file has in the list: "
-		    "they get new UIDs",
-		    clashes);
-}
-
-/* Others may show it. */
-static void
-tell_no_message(struct adoption *a, const char *file, const struct stat *st)
-{
-	if (file[0] != '.')
-		adopt_problem(a->box, "no-message", file,
-		    st != NULL ?
-			"no regular file (links are not followed): not shown" :
-			"a name with control characters, or without a part "
-			"before its flags: rename it, it is not shown");
-}
-
-static void
-tell_packed(struct adoption *a, const char *file, int dirfd)
-{
-	struct err e = { 0 };
-	uint64_t size;
-	int fd = fs_open_file(dirfd, file, O_RDONLY, 0);
-
-	if (fd == -1) {
-		err_sys(&e, "open");
-		adopt_problem(a->box, "unreadable", file, "%s", e.text);
-		return;
-	}
-	if (packed_sniff(fd) != PACKED_NOT) {
-		a->box->compressed++;
-		if (!msgfile_measure(fd, false, &size, &e))
-			adopt_problem(a->box, "unreadable", file, "%s", e.text);
-	}
-	close(fd);
-}
-
-static void
-tell_file(struct adoption *a, const char *file, int dirfd, const struct name *n,
-    const struct stat *st)
-{
-	const struct arrival *f = &a->files.v[a->files.n - 1];
-
-	if (a->box == NULL)
-		return;
-	a->box->renames += f->dir == 1 && n->has_info;
-	/* what has the length its name says is what it says */
-	if (n->size != (uint64_t)st->st_size)
-		tell_packed(a, file, dirfd);
-}
-
-/* ---- */
 
 static void
 take_uid(struct adoption *a, struct arrival *f, struct str unique)
@@ -166,7 +45,7 @@ take_file(struct adoption *a, uint32_t dir, int dirfd, const char *file)
 	struct name n;
 
 	if (!name_parse(str_from(file), &n)) {
-		tell_no_message(a, file, NULL);
+		adopt_tell_no_message(a, file, NULL);
 		return;
 	}
 	/* flags in new/: the first scan moves it to cur/ */
@@ -177,12 +56,12 @@ take_file(struct adoption *a, uint32_t dir, int dirfd, const char *file)
 		return;
 	}
 	if (!arrivals_add(&a->files, file, dir, &st)) {
-		tell_no_message(a, file, &st);
+		adopt_tell_no_message(a, file, &st);
 		return;
 	}
 	a->letters |= n.fn;
 	take_uid(a, &a->files.v[a->files.n - 1], n.unique);
-	tell_file(a, file, dirfd, &n, &st);
+	adopt_tell_file(a, file, dirfd, &n, &st);
 }
 
 static int
@@ -307,28 +186,6 @@ define(struct mailbox *m, struct journal *j, struct str name, struct err *e)
 	return 1ULL << bit;
 }
 
-/* Letters that nobody has given a name, or none that IMAP allows. */
-static void
-tell_letters(struct adoption *a)
-{
-	const struct view *v = &a->m->v;
-	char letters[FN_LETTERS + 1];
-	size_t n = 0;
-	unsigned i;
-
-	for (i = 0; i < FN_LETTERS; i++)
-		if ((a->letters >> (6 + i) & 1) != 0 &&
-		    (i >= v->nkeywords ||
-			str_starts(v->keywords[i], STR("$Unused-"))))
-			letters[n++] = (char)('a' + i);
-	letters[n] = '\0';
-	if (n > 0)
-		adopt_problem(a->box, "keywords", NULL,
-		    "names have keywords by letter (%s) that dovecot-keywords "
-		    "does not name, or not as IMAP can",
-		    letters);
-}
-
 /* The view is needed to tell what letters mean: it learns the keywords. */
 static int
 define_keywords(struct adoption *a, struct journal *j, struct err *e)
@@ -340,7 +197,7 @@ define_keywords(struct adoption *a, struct journal *j, struct err *e)
 	if (keywords_read(m->dirfd, &m->v, &m->ops, e) == -1 ||
 	    append_and_apply(m, j, e) == -1)
 		return -1;
-	tell_letters(a);
+	adopt_tell_letters(a);
 	/* P is how others write it */
 	if ((a->letters & FN_P) != 0)
 		define(m, j, STR("$Forwarded"), &why);
@@ -436,10 +293,10 @@ gather(struct adoption *a, struct err *e)
 	/* where Dovecot came after Courier these are of days gone by */
 	if (a->list.kind == UIDLIST_COURIER || a->list.kind == UIDLIST_NONE)
 		courier_keywords_read(m->dirfd, &a->courier);
-	tell_list(a);
+	adopt_tell_list(a);
 	if (read_files(a, 0, e) == -1 || read_files(a, 1, e) == -1)
 		return -1;
-	tell_files(a, settle(a));
+	adopt_tell_files(a, settle(a));
 	view_release(&m->v);
 	m->v.c.uidnext = a->list.uidnext > a->list.uid_max ?
 			     a->list.uidnext :
