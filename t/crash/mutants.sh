@@ -61,6 +61,14 @@ mutant maildir/scan_judge.c $v done_name_turned_back_in_this_boot_not_seen \
 # DONE never becomes durable
 mutant view/index_write.c $v durable_name_turned_back_in_another_boot_not_seen \
     's/return \(v->st\[i\] & \(ST_DONE \| ST_OLDBOOT\)\) == ST_DONE/return 0/; s/st\[i\] = v->st\[i\] &/st[i] = (v->st[i] | (v->st[i] & ST_DONE ? ST_OLDBOOT : 0)) \&/'
+# names before a reboot are not known; or only ours
+mutant maildir/scan_judge.c $v two_renames_lost_with_the_power_flags_stay \
+    's/view_had_name\(v, d->row, theirs\)/0/'
+mutant view/apply_names.c $v rename_of_others_lost_with_the_power_seen_stays \
+    's/if \(a->t->boot != boot_id\(\)\)\s+note_names/if (0) note_names/'
+# and are never forgotten
+mutant view/apply_names.c $v two_renames_lost_with_the_power_flags_stay \
+    's/if \(s.dir == 0 && s.mtime != 0\)/if (0)/'
 # a rename that found no file counts as done
 mutant maildir/mirror.c $v renamed_by_others_before_our_rename_both_win \
     's/(m->must_scan = true;\s+return) false/\1 true/'
@@ -100,6 +108,8 @@ v=check_review
 # hints believed, locks not looked at, no comparison
 mutant journal/journal.c $v lock_replaced_under_sessions \
     's/if \(same_file\(j->dirfd, "lock", j->lockfd, &st\)\)/if (1)/'
+mutant journal/journal_tail.c $v journal_put_back_under_a_session \
+    's/memcmp\(p, j->foot, TXN_FOOT\) != 0/0/'
 mutant maildir/scan_judge.c $v wrong_S_of_ours_unregistered_is_no_message \
     's/n.size != \(uint64_t\)st.st_size/0/'
 mutant maildir/msgfile.c $v partial_reads_have_checkpoints \

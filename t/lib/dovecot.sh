@@ -74,6 +74,8 @@ service stats {
 }
 service imap {
   process_limit = 1000
+  # a million messages need more than its default of 256 MB
+  vsz_limit = 2G
 }
 service auth {
   user = flow

@@ -164,6 +164,37 @@ START_TEST(journal_shorter_than_pub)
 }
 END_TEST
 
+/* Under a session: it knows what stood there, and says so again. */
+START_TEST(journal_put_back_under_a_session)
+{
+	struct buf was;
+	struct err e;
+	struct stat st;
+	int fd;
+
+	begin();
+	t_add(inbox, hello, 0);
+	buf_init(&was, 1 << 20);
+	ck_assert_int_eq(fs_read_file(inbox->qfd, "journal", &was, &e), 0);
+	t_add(inbox, hello, 0);
+	ck_assert_uint_eq(t_add(inbox, hello, FLAG_SEEN), 3);
+	fd = openat(inbox->qfd, "journal", O_WRONLY);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq((size_t)st.st_size, was.n); /* as long as before */
+	ck_assert_int_eq(fs_pwrite_all(fd, buf_str(&was), 0), 0);
+	close(fd);
+	buf_release(&was);
+	ck_assert_uint_eq(t_add(inbox, hello, 0), 4);
+	t_sync(inbox, NULL);
+	ck_assert_uint_eq(mailbox_count(inbox), 4);
+	end();
+	begin();
+	ck_assert_uint_eq(mailbox_count(inbox), 4);
+	ck_assert_uint_eq(mailbox_counts(inbox)->unseen, 3);
+	end();
+}
+END_TEST
+
 /* ---- what others move keeps its EMAILID ---- */
 
 START_TEST(moved_by_others_keeps_emailid)
@@ -516,6 +547,7 @@ main(void)
 	t_case(s, wrong_S_of_ours_registered_is_served, 1);
 	t_case(s, lock_replaced_under_sessions, 1);
 	t_case(s, journal_shorter_than_pub, 2);
+	t_case(s, journal_put_back_under_a_session, 1);
 	t_case(s, moved_by_others_keeps_emailid, 1);
 	t_case(s, partial_reads_have_checkpoints, 1);
 	t_case(s, moved_by_another_session_is_served, 1);
