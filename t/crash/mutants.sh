@@ -57,7 +57,7 @@ mutant view/index_write.c $v \
 mutant maildir/scan_judge.c $v done_rename_lost_with_the_power_seen_stays \
     's/\(st & \(ST_INTENT \| ST_OLDBOOT\)\)/(st & ST_INTENT)/'
 mutant maildir/scan_judge.c $v done_name_turned_back_in_this_boot_not_seen \
-    's/\(ST_INTENT \| ST_OLDBOOT\)\) != 0 && theirs/(ST_INTENT | ST_DONE)) != 0 \&\& theirs/'
+    's/\(ST_INTENT \| ST_OLDBOOT\)\) != 0 &&/(ST_INTENT | ST_DONE)) != 0 \&\&/'
 # DONE never becomes durable
 mutant view/index_write.c $v durable_name_turned_back_in_another_boot_not_seen \
     's/return \(v->st\[i\] & \(ST_DONE \| ST_OLDBOOT\)\) == ST_DONE/return 0/; s/st\[i\] = v->st\[i\] &/st[i] = (v->st[i] | (v->st[i] & ST_DONE ? ST_OLDBOOT : 0)) \&/'
@@ -125,9 +125,9 @@ mutant maildir/rowfile.c $v one_directory_read_per_offset \
     's/s == NULL \|\| s->end != m->j.end/1/'
 v=check_sectors
 export QUIRE_STRIDE=1 # from here on: each sector
-mutant journal/txn.c $v synced 's/txn_crc\(j->salt, p, len\) != crc \|\|//'
+mutant journal/txn.c $v synced 's/txn_crc\(j->salt, p, len\) != le32_get\(p \+ 8\) \|\|//'
 mutant journal/txn.c $v synced 's/txn_crc\(j->salt, p, len\)/txn_crc(0, p, len)/g; s/crc32c\(salt/crc32c(0/'
-mutant journal/txn.c $v unsynced 's/txn_crc\(j->salt, p, len\) != crc \|\|//'
+mutant journal/txn.c $v unsynced 's/txn_crc\(j->salt, p, len\) != le32_get\(p \+ 8\) \|\|//'
 mutant view/recs.c $v synced \
     's/\|\|\s+le32_get\(p.p \+ 8\) != crc32c\(r->salt, p.p \+ 12, len - 12\)//'
 mutant view/index.c $v synced \
