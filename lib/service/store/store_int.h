@@ -246,7 +246,8 @@ void journal_unlock(struct journal *);
 bool journal_is_short(const struct journal *);
 /* Nothing but zeros from j->end to the end of the file? */
 bool journal_is_blank(const struct journal *);
-/* Does anything stand in this file that ends there? */
+/* Does anything stand in this file that ends there? (Of an end that none can
+ * have: anything behind the last one before it that can be.) */
 bool journal_goes_to(int fd, uint64_t end);
 /* The same, and nothing behind it? */
 bool journal_ends_at(int fd, uint64_t end);

@@ -28,7 +28,7 @@ journal_create_hidden(
 	journal_head_pack(head, j, 0);
 	if (fs_pwrite_all(j->fd, str_make(head, sizeof(head)), 0) == -1)
 		return err_sys(e, "write journal in memory");
-	j->end = JOURNAL_HEAD;
+	j->size = j->end = JOURNAL_HEAD;
 	return spec->fill == NULL ? 0 : spec->fill(spec->arg, j, e);
 }
 

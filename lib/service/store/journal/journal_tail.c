@@ -117,6 +117,7 @@ journal_goes_to(int fd, uint64_t end)
 	char p[TXN_FOOT];
 
 	return end >= JOURNAL_HEAD &&
-	       fs_pread_all(fd, p, TXN_FOOT, end - TXN_FOOT) == TXN_FOOT &&
+	       fs_pread_all(fd, p, TXN_FOOT, (end - 1) / TXN_FOOT * TXN_FOOT) ==
+		   TXN_FOOT &&
 	       !is_zero(p, TXN_FOOT);
 }
