@@ -12,9 +12,9 @@
 #include "system/log/log.h"
 
 #define CHUNK	    65536
-#define CPU_S	    60	  /* of one message; 100 MiB to hash take one */
-#define SLOW_US	    20000 /* of CPU: others first from then on */
-#define SLOW_NICE   10
+#define CPU_S	    60	 /* of one message; 100 MiB to hash take one */
+#define SLOW_US	    5000 /* of CPU: others first from then on */
+#define SLOW_NICE   19
 #define PATIENCE_MS 10000 /* with a front that does not read */
 
 /* The channel is shared with our siblings, each message is whole. */
@@ -239,8 +239,8 @@ on_slow(int sig)
 	check_step_back();
 }
 
-/* Ordinary messages take a few milliseconds. A question that takes much more
- * leaves the processor to others; a process cannot come back from there. */
+/* Ordinary messages take a millisecond. A question that takes much more leaves
+ * the processor to others; a process cannot come back from there. */
 static void
 watch_cpu(bool on)
 {
