@@ -4,8 +4,9 @@
  * 1. Maildir++: ".A.b" below the root. LAYOUT=fs, as Dovecot calls it: "A/b",
  *    and every directory with a cur/ is a mailbox. INBOX is the root itself.
  * 2. Names are modified UTF-7, or UTF-8 where the other server wrote so, and
- *    decomposed where they came from macOS; never is a folder renamed for that.
- * An ASCII name without '&' has one form, and costs no look at the disk.
+ *    decomposed where they came from macOS; never is a folder renamed for
+ *    that. An ASCII name without '&' has one form, and costs no look at the
+ *    disk.
  */
 #include "service/store/layout_int.h"
 
@@ -361,7 +362,7 @@ hidden_why(int dirfd, const struct dirent *de)
 	struct stat st;
 	struct buf b;
 	int fd;
-	bool is_maildir;
+	bool is_maildir, is_seen;
 
 	if (de->d_type == DT_LNK) {
 		buf_init(&b, PATH_MAX);
@@ -375,34 +376,28 @@ hidden_why(int dirfd, const struct dirent *de)
 	if (de->d_type != DT_DIR)
 		return NULL;
 	fd = fs_open_dir(dirfd, de->d_name);
-	is_maildir = fd != -1 && fstatat(fd, "cur", &st, 0) == 0;
-	if (is_maildir || errno == ENOENT || errno == ENOTDIR) {
-		if (fd != -1)
-			close(fd);
-		return NULL;
-	}
+	is_seen = (fd != -1 && fstatat(fd, "cur", &st, 0) == 0) ||
+		  errno == ENOENT || errno == ENOTDIR;
 	if (fd != -1)
 		close(fd);
+	if (is_seen)
+		return NULL;
 	return "its owner or its mode keeps it closed: its mail is not shown";
 }
 
 static void
 hidden_in(struct account *a, const char *dir, layout_hidden *fn, void *arg)
 {
-	int fd = fs_open_dir(a->rootfd, dir);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = fs_read_dir(a->rootfd, dir);
 	struct dirent *de;
 	const char *why;
 	struct buf b;
 
-	if (d == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (d == NULL)
 		return;
-	}
 	while ((de = readdir(d)) != NULL) {
 		if (!is_name(&a->layout, de->d_name) ||
-		    (why = hidden_why(fd, de)) == NULL)
+		    (why = hidden_why(dirfd(d), de)) == NULL)
 			continue;
 		buf_init(&b, PATH_MAX);
 		if (strcmp(dir, ".") != 0)
