@@ -272,6 +272,37 @@ START_TEST(copies_lost)
 }
 END_TEST
 
+/* The slot of A is damaged when a session learns where slots are, and written
+ * by one that knew it: there are not two from then on. */
+START_TEST(copy_damaged)
+{
+	struct account *late;
+	struct mailbox_counts c;
+	struct stat was, st;
+	int i;
+
+	begin(false);
+	ck_assert_int_eq(fstatat(t_rootfd, "M/quire/acct/pubs", &was, 0), 0);
+	t_sh("printf x | dd of=M/quire/acct/pubs bs=1 seek=200 conv=notrunc "
+	     "2>/dev/null");
+	late = open_account(false);
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(
+		    account_status(late, STR("A"), &c, NULL), ACCOUNT_OK);
+		ck_assert_uint_eq(c.messages, 2);
+	}
+	file_one("A");
+	ck_assert_int_eq(account_status(late, STR("A"), &c, NULL), ACCOUNT_OK);
+	ck_assert_uint_eq(c.messages, 3);
+	must_be("A", id_of[0], 3);
+	must_be("B", id_of[1], 1);
+	ck_assert_int_eq(fstatat(t_rootfd, "M/quire/acct/pubs", &st, 0), 0);
+	ck_assert_int_le(st.st_size, was.st_size);
+	account_close(&late);
+	end();
+}
+END_TEST
+
 static int
 no_slots(const char *call)
 {
@@ -312,6 +343,7 @@ main(void)
 	t_case(s, changed, 2);
 	t_case(s, copies_are_enough, 2);
 	t_case(s, copies_lost, 1);
+	t_case(s, copy_damaged, 1);
 	t_case(s, copy_not_written, 2);
 	return t_run(s);
 }

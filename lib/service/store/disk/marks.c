@@ -91,7 +91,10 @@ marks_open(struct account *a)
 	if (fd == -1)
 		return;
 	k = xcalloc(1, sizeof(*k));
-	if (slots_init(&k->slots, fd, MARK_SIZE, magic, owner) == -1) {
+	k->slots = (struct slots){
+		.size = MARK_SIZE, .is_nameless = true, .owner = owner
+	};
+	if (slots_init(&k->slots, fd, magic) == -1) {
 		account_log(a, 1, "store.marks", "the marks cannot be used");
 		free(k);
 		return;

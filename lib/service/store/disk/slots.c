@@ -36,12 +36,23 @@ learn(struct slots *s)
 			struct slot *new = &s->v[s->n++];
 
 			*new = (struct slot){ .next = 0 };
-			if (!s->owner(raw + at, new->id))
+			if (!s->owner(raw + at, new->id)) {
+				s->ntorn++;
 				continue;
+			}
 			new->next = s->bucket[new->id[0] & SLOTS_MASK];
 			s->bucket[new->id[0] & SLOTS_MASK] = s->n;
 		}
 	}
+}
+
+static void
+forget(struct slots *s)
+{
+	free(s->v);
+	s->v = NULL;
+	s->n = s->ntorn = 0;
+	memset(s->bucket, 0, sizeof(s->bucket));
 }
 
 static bool
@@ -79,9 +90,13 @@ take(struct slots *s, const uint8_t id[16], const char *raw)
 
 	if (fs_lock(s->fd, 0, true, LOCK_MS, NULL) == -1)
 		return -1;
+	/* its slot may have been written when we read it; now it is not, as
+	 * that takes the lock the caller has */
+	if (s->ntorn > 0)
+		forget(s);
 	learn(s);
 	if (!known(s, id, &slot))
-		slot = s->n;
+		slot = s->ntorn > 0 && !s->is_nameless ? SLOTS_MAX : s->n;
 	if (slot < SLOTS_MAX)
 		rc = step_slot(s->fd, str_make(raw, s->size), place(s, slot));
 	learn(s);
@@ -110,15 +125,16 @@ has_head(const struct slots *s, const char magic[8])
 	le32_put(head + s->size - 4, crc32c(0, head, s->size - 4));
 	if (n == (ssize_t)s->size && memcmp(raw, head, s->size) == 0)
 		return true;
+	if (n != 0 && !s->is_nameless)
+		return false;
 	return step_truncate(s->fd, 0) == 0 &&
 	       step_slot(s->fd, str_make(head, s->size), 0) == 0;
 }
 
 int
-slots_init(struct slots *s, int fd, uint32_t size, const char magic[8],
-    bool (*owner)(const char *raw, uint8_t id[16]))
+slots_init(struct slots *s, int fd, const char magic[8])
 {
-	*s = (struct slots){ .fd = fd, .size = size, .owner = owner };
+	s->fd = fd;
 	if (fs_lock(fd, 0, true, LOCK_MS, NULL) == -1 || !has_head(s, magic)) {
 		close(fd);
 		s->fd = -1;
@@ -133,6 +149,6 @@ slots_release(struct slots *s)
 {
 	if (s->fd != -1)
 		close(s->fd);
-	free(s->v);
-	*s = (struct slots){ .fd = -1 };
+	forget(s);
+	s->fd = -1;
 }

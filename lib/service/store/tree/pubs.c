@@ -6,8 +6,8 @@
  *    acknowledged: it is never behind what somebody was told.
  * 2. It says what `pub` would say, and no more: it counts in the boot it is
  *    of, and while the mailbox's directories are as it says (status.c).
- * 3. Who cannot write a copy removes the file. Each look sees to it that the
- *    file has its name still.
+ * 3. Who cannot write a copy, or finds a damaged one, removes the file. Each
+ *    look sees to it that the file has its name still.
  */
 #include "service/store/slots_int.h"
 
@@ -53,8 +53,10 @@ are_there(struct account *a)
 	if (fd == -1)
 		return false;
 	p = xcalloc(1, sizeof(*p));
-	if (slots_init(&p->slots, fd, PUB_SIZE, magic, pub_owner) == -1) {
+	p->slots = (struct slots){ .size = PUB_SIZE, .owner = pub_owner };
+	if (slots_init(&p->slots, fd, magic) == -1) {
 		free(p);
+		(void)step_unlink(a->acctfd, "pubs");
 		return false;
 	}
 	a->pubs = p;
