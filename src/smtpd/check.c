@@ -126,7 +126,8 @@ static void
 answer(struct client *cl, const struct msg_checked *a)
 {
 	char enhanced[16];
-	struct smtp_verdict v = { a->code, enhanced, a->text };
+	struct smtp_verdict v = { a->code, enhanced, a->text,
+		a == &msg_checked_unknown };
 	uint16_t type = cl->check.type;
 
 	(void)str_copy(a->enhanced, enhanced, sizeof(enhanced));

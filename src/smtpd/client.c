@@ -223,25 +223,35 @@ on_conn(struct conn *c, enum conn_event ev, void *user)
 	}
 }
 
-/* Refusals are events: with the sender, so that one can tell whose mail it
- * was. */
+static bool
+has_sender(const struct smtp_mail *mail)
+{
+	const struct addr_path *p = &mail->reverse_path;
+
+	return p->kind != ADDR_PATH || p->addr.domain.n > 0;
+}
+
+/*
+ * Refusals are events: with the sender, so that one can tell
+ * whose mail it was. Most are the client's doing and no news; what is ours is
+ * a warning, beside the line of whoever met the cause.
+ */
 static void
-on_reply(void *arg, enum smtp_verb verb, int code, const char *enhanced,
-    struct str text)
+on_reply(void *arg, enum smtp_verb verb, const struct smtp_verdict *v)
 {
 	struct client *cl = arg;
 	const struct smtp_mail *mail = smtp_session_mail(cl->session);
 	struct buf from;
 
-	if (code < 400)
+	if (v->code < 400)
 		return;
 	buf_init(&from, 1024);
-	if (mail != NULL)
+	if (has_sender(mail))
 		addr_print_path(&from, &mail->reverse_path);
-	LOG_INFO("smtp.reject", F_CSTR("command", smtp_verb_name(verb)),
-	    F_INT("code", code), F_CSTR("enhanced", enhanced),
-	    F_STR("text", text), F_STR("msgfrom", buf_str(&from)),
-	    F_CSTR("remote", cl->remote));
+	LOG_AT(v->is_trouble ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "smtp.reject",
+	    F_CSTR("command", smtp_verb_name(verb)), F_INT("code", v->code),
+	    F_CSTR("enhanced", v->enhanced), F_STR("text", v->text),
+	    F_STR("msgfrom", buf_str(&from)), F_CSTR("remote", cl->remote));
 	buf_release(&from);
 }
 

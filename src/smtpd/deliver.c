@@ -27,7 +27,7 @@
  * 4xx all the same: copies may come twice then, but none is lost.
  */
 static const struct smtp_verdict gone = { 451, "4.3.0",
-	STR_INIT("the mailbox cannot be reached now, try again later") };
+	STR_INIT("the mailbox cannot be reached now, try again later"), true };
 
 void
 deliver_free(struct job *j)
@@ -45,7 +45,8 @@ deliver_free(struct job *j)
 static struct smtp_verdict
 verdict_of(const struct job *j)
 {
-	return (struct smtp_verdict){ j->code, j->enhanced, str_from(j->text) };
+	return (struct smtp_verdict){ j->code, j->enhanced, str_from(j->text),
+		j->is_trouble };
 }
 
 static bool
@@ -201,6 +202,8 @@ keep_verdict(struct job *j, int code, struct str enhanced, struct str text)
 		return;
 	j->code = code;
 	j->is_refused = code >= 500;
+	/* the mail system's own state (RFC 3463, 3.4), as mdas say it */
+	j->is_trouble = str_starts(enhanced, STR("4.3."));
 	(void)str_copy(enhanced, j->enhanced, sizeof(j->enhanced));
 	(void)str_copy(
 	    str_sub(text, 0, sizeof(j->text) - 1), j->text, sizeof(j->text));

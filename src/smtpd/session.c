@@ -36,21 +36,32 @@ session_enter(struct smtp_session *s, enum session_state state)
 }
 
 void
-session_reply(
-    struct smtp_session *s, int code, const char *enhanced, struct str text)
+session_say(struct smtp_session *s, const struct smtp_verdict *v)
 {
 	/* errors, and STARTTLS: who then fails the handshake can say which
 	 * connection it was */
-	bool has_cid = code >= 400 || (code == 220 && s->verb == SMTP_STARTTLS);
+	bool has_cid =
+	    v->code >= 400 || (v->code == 220 && s->verb == SMTP_STARTTLS);
 
 	if (s->state == ST_CLOSING)
 		return;
-	smtp_reply_put(
-	    &s->out, code, enhanced, text, has_cid ? s->opt->cid : STR(""));
+	smtp_reply_put(&s->out, v->code, v->enhanced, v->text,
+	    has_cid ? s->opt->cid : STR(""));
 	if (s->opt->on_reply != NULL)
-		s->opt->on_reply(s->opt->arg, s->verb, code, enhanced, text);
-	if (code == 421)
+		s->opt->on_reply(s->opt->arg, s->verb, v);
+	if (v->code == 421)
 		session_enter(s, ST_CLOSING);
+}
+
+void
+session_reply(
+    struct smtp_session *s, int code, const char *enhanced, struct str text)
+{
+	const struct smtp_verdict v = {
+		.code = code, .enhanced = enhanced, .text = text
+	};
+
+	session_say(s, &v);
 }
 
 void
@@ -253,7 +264,7 @@ say_later(struct smtp_session *s)
 	s->want = s->want_later;
 	s->want_later = WANT_INPUT;
 	if (v.code != 0)
-		session_reply(s, v.code, v.enhanced, v.text);
+		session_say(s, &v);
 }
 
 void
@@ -261,7 +272,8 @@ smtp_session_delayed(struct smtp_session *s)
 {
 	assert(s->want == WANT_DELAY);
 	say_later(s);
-	if (s->want == WANT_INPUT && s->state == ST_DATA)
+	if (s->want == WANT_INPUT &&
+	    (s->state == ST_DATA || s->state == ST_READY))
 		session_reset_mail(s);
 }
 

@@ -56,6 +56,14 @@ struct smtp_limits {
 };
 extern const struct smtp_limits smtp_limits_default;
 
+/* A reply. */
+struct smtp_verdict {
+	int code; /* 250: fine */
+	const char *enhanced;
+	struct str text;
+	bool is_trouble; /* of this server: no doing of the client's */
+};
+
 /* Borrowed for the life of the session, the strings too. */
 struct smtp_options {
 	enum smtp_kind kind;
@@ -69,16 +77,9 @@ struct smtp_options {
 	bool trusts_xclient;   /* the peer speaks for others */
 	struct smtp_limits limits;
 	/* Each reply, for log and counters; may be NULL. */
-	void (*on_reply)(void *arg, enum smtp_verb, int code,
-	    const char *enhanced, struct str text);
+	void (*on_reply)(
+	    void *arg, enum smtp_verb, const struct smtp_verdict *);
 	void *arg;
-};
-
-/* A reply somebody else decides on. */
-struct smtp_verdict {
-	int code; /* 250: fine */
-	const char *enhanced;
-	struct str text;
 };
 
 enum smtp_want {

@@ -145,8 +145,9 @@ conclude(struct smtp_session *s, enum smtp_auth_verdict v)
 		return;
 	case SMTP_AUTH_TEMP:
 		session_enter(s, ST_READY);
-		session_reply(
-		    s, 454, "4.7.0", STR("authentication not possible now"));
+		session_say(
+		    s, &(struct smtp_verdict){ 454, "4.7.0",
+			   STR("authentication not possible now"), true });
 		return;
 	case SMTP_AUTH_LIMITED:
 		session_enter(s, ST_READY);

@@ -134,7 +134,7 @@ test_error(
     struct smtp_session *s, const struct smtp_verdict *v, bool is_timeout)
 {
 	if (!is_timeout) {
-		session_reply(s, v->code, v->enhanced, v->text);
+		session_say(s, v);
 		return;
 	}
 	s->delay_ms = s->opt->limits.test_delay_ms;
@@ -156,32 +156,10 @@ is_test_error(struct smtp_session *s, struct str local, struct str prefix)
 	return v.code != 0;
 }
 
+/* Whose mail it is, for the log of what refuses it too. */
 static void
-run_mail(struct smtp_session *s, const struct smtp_command *c)
+take_sender(struct smtp_session *s, const struct smtp_command *c)
 {
-	const struct smtp_limits *l = &s->opt->limits;
-
-	if (s->opt->kind == SMTP_SUBMISSION && !s->is_authed) {
-		session_error(s, 530, "5.7.0", STR("authentication required"));
-		return;
-	}
-	if (l->max_failed_data > 0 && s->n_failed_data > l->max_failed_data &&
-	    s->n_good_data == 0) {
-		session_reply(s, 550, "5.1.0", STR("too many failures"));
-		session_enter(s, ST_CLOSING);
-		return;
-	}
-	if (c->has_size && c->size > l->max_size) {
-		session_reply(s, 552, smtp_too_large(l->max_size),
-		    STR("message too large"));
-		return;
-	}
-	if (c->is_requiretls && !s->is_tls) {
-		session_error(s, 523, "5.7.10", STR("REQUIRETLS needs TLS"));
-		return;
-	}
-	if (is_test_error(s, c->path.addr.local, STR("mailfrom")))
-		return;
 	session_reset_mail(s);
 	s->params = *c;
 	s->params.name = s->params.argument = STR("");
@@ -193,7 +171,44 @@ run_mail(struct smtp_session *s, const struct smtp_command *c)
 	s->params.auth =
 	    arena_str(&s->mail_arena, c->has_auth ? c->auth : STR(""));
 	s->mail.reverse_path = s->params.path;
-	s->want = WANT_MAIL;
+}
+
+/* false: refused, or will be after a while. */
+static bool
+may_mail(struct smtp_session *s, const struct smtp_command *c)
+{
+	const struct smtp_limits *l = &s->opt->limits;
+
+	if (s->opt->kind == SMTP_SUBMISSION && !s->is_authed) {
+		session_error(s, 530, "5.7.0", STR("authentication required"));
+		return false;
+	}
+	if (l->max_failed_data > 0 && s->n_failed_data > l->max_failed_data &&
+	    s->n_good_data == 0) {
+		session_reply(s, 550, "5.1.0", STR("too many failures"));
+		session_enter(s, ST_CLOSING);
+		return false;
+	}
+	if (c->has_size && c->size > l->max_size) {
+		session_reply(s, 552, smtp_too_large(l->max_size),
+		    STR("message too large"));
+		return false;
+	}
+	if (c->is_requiretls && !s->is_tls) {
+		session_error(s, 523, "5.7.10", STR("REQUIRETLS needs TLS"));
+		return false;
+	}
+	return !is_test_error(s, c->path.addr.local, STR("mailfrom"));
+}
+
+static void
+run_mail(struct smtp_session *s, const struct smtp_command *c)
+{
+	take_sender(s, c);
+	if (may_mail(s, c))
+		s->want = WANT_MAIL;
+	else if (s->want == WANT_INPUT)
+		session_reset_mail(s);
 }
 
 void
@@ -202,7 +217,7 @@ smtp_session_mail_is(struct smtp_session *s, const struct smtp_verdict *v)
 	assert(s->want == WANT_MAIL);
 	s->want = WANT_INPUT;
 	if (v != NULL && v->code != 250) {
-		session_reply(s, v->code, v->enhanced, v->text);
+		session_say(s, v);
 		session_reset_mail(s);
 		return;
 	}
@@ -302,7 +317,7 @@ smtp_session_rcpt_is(struct smtp_session *s, enum smtp_rcpt_verdict is,
 			    STR("not a domain of this server"));
 		return;
 	case RCPT_REFUSED:
-		session_reply(s, v->code, v->enhanced, v->text);
+		session_say(s, v);
 		return;
 	}
 }
@@ -319,7 +334,7 @@ smtp_session_data_is(struct smtp_session *s, const struct smtp_verdict *v)
 	assert(s->want == WANT_DATA);
 	s->want = WANT_INPUT;
 	if (v != NULL && v->code != 250) {
-		session_reply(s, v->code, v->enhanced, v->text);
+		session_say(s, v);
 		session_reset_mail(s);
 		return;
 	}

@@ -100,6 +100,7 @@ static struct smtp_verdict
 several(struct smtp_session *s, struct buf *text)
 {
 	struct smtp_verdict v = { 554, "5.0.0", STR("") };
+	bool is_trouble = false;
 	size_t i;
 
 	buf_puts(text, "all recipients failed");
@@ -108,6 +109,7 @@ several(struct smtp_session *s, struct buf *text)
 
 		if (r->result.code < 500)
 			v = (struct smtp_verdict){ 451, "4.0.0", STR("") };
+		is_trouble = is_trouble || r->result.is_trouble;
 		buf_putc(text, '\n');
 		addr_print(text, &r->addr);
 		buf_printf(text, ": %d %s ", r->result.code,
@@ -115,6 +117,7 @@ several(struct smtp_session *s, struct buf *text)
 		buf_put(text, r->result.text);
 	}
 	v.text = buf_str(text);
+	v.is_trouble = is_trouble;
 	return v;
 }
 
@@ -153,11 +156,12 @@ say_lmtp(struct smtp_session *s, const struct smtp_verdict *all)
 	size_t i;
 
 	for (i = 0; i < s->mail.n_rcpts; i++) {
-		const struct smtp_verdict *v =
-		    all != NULL ? all : &s->mail.rcpts[i].result;
+		struct smtp_verdict v =
+		    all != NULL ? *all : s->mail.rcpts[i].result;
 
-		session_reply(s, v->code, v->enhanced,
-		    v->code == 250 ? STR("delivered") : v->text);
+		if (v.code == 250)
+			v.text = STR("delivered");
+		session_say(s, &v);
 	}
 }
 
@@ -173,7 +177,7 @@ say_results(struct smtp_session *s)
 	if (s->opt->kind == SMTP_LMTP)
 		say_lmtp(s, NULL);
 	else
-		session_reply(s, v.code, v.enhanced, v.text);
+		session_say(s, &v);
 	buf_release(&text);
 }
 

@@ -61,6 +61,7 @@ struct smtp_session {
 
 /* The only place that sets the state. */
 void session_enter(struct smtp_session *, enum session_state);
+void session_say(struct smtp_session *, const struct smtp_verdict *);
 void session_reply(
     struct smtp_session *, int code, const char *enhanced, struct str text);
 /* The same, counted as the client's mistake. */

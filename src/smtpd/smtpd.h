@@ -106,6 +106,7 @@ struct job {
 	bool is_first;	 /* which it is */
 	int code;	 /* its verdict; 0: none yet */
 	char enhanced[16], text[256];
+	bool is_trouble; /* smtp_verdict's */
 	struct mda *mda;
 	bool is_sent;
 	TAILQ_ENTRY(job) link;	  /* of the mda */

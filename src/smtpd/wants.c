@@ -67,9 +67,9 @@ verdict_of(const struct err *e, struct smtp_verdict *v)
 	LOG_ERROR("spool", F_ERR(e));
 	*v = e->kind == ERR_SPACE ?
 		 (struct smtp_verdict){ 452, "4.3.1",
-			 STR("no room now, try again later") } :
+			 STR("no room now, try again later"), true } :
 		 (struct smtp_verdict){ 451, "4.3.0",
-			 STR("cannot take mail now, try again later") };
+			 STR("cannot take mail now, try again later"), true };
 }
 
 static void

@@ -81,6 +81,9 @@ while read -r line; do
 	esac
 done <"$T/py"
 ok "the script ran to its end" grep -q 'counts agree' "$T/py"
+is "trouble of ours is no client's mistake" \
+    "$(grep 'ev=smtp.reject' "$T/log" | grep -o 'level=[a-z]* .*code=[0-9]*' |
+    sed 's/ .* / /' | sort -u)" "level=warn code=452"
 flow_stop
 umount "$D/mail"
 done_testing
