@@ -33,19 +33,29 @@ is_guessing(const struct client *cl)
 static void
 result(struct client *cl, const struct msg_auth_result *r)
 {
-	static const char *const texts[] = {
-		[AUTH_BAD] = "NO [AUTHENTICATIONFAILED] wrong name or password",
-		[AUTH_MECHANISM] = "NO [CANNOT] no such mechanism here",
-		[AUTH_BINDING] = "NO [AUTHENTICATIONFAILED] channel binding "
-				 "does not match",
-		[AUTH_SYNTAX] = "BAD malformed authentication exchange",
-		[AUTH_TEMP] = "NO [UNAVAILABLE] cannot check passwords now, "
-			      "try later",
+	static const struct {
+		enum metrics_imap how;
+		const char *text;
+	} texts[] = {
+		[AUTH_BAD] = { METRICS_NO,
+		    "[AUTHENTICATIONFAILED] wrong name or password" },
+		[AUTH_MECHANISM] = { METRICS_NO,
+		    "[CANNOT] no such mechanism here" },
+		[AUTH_BINDING] = { METRICS_NO,
+		    "[AUTHENTICATIONFAILED] channel binding does not match" },
+		[AUTH_SYNTAX] = { METRICS_BAD,
+		    "malformed authentication exchange" },
+		[AUTH_TEMP] = { METRICS_NO,
+		    "[UNAVAILABLE] cannot check passwords now, try later" },
 		/* RFC 5530, 3 */
-		[AUTH_LIMITED] = "NO [LIMIT] too many failed logins from your "
-				 "network, try later",
+		[AUTH_LIMITED] = { METRICS_NO,
+		    "[LIMIT] too many failed logins from your network, try "
+		    "later" },
 	};
 
+	/* also of who is in already: the session may have been faster */
+	metric_count(&cl->front->base.metrics
+			  ->logins[cl->listener->service][r->verdict]);
 	if (cl->state != CLIENT_AUTH)
 		return;
 	if (r->verdict == AUTH_OK) {
@@ -59,7 +69,7 @@ result(struct client *cl, const struct msg_auth_result *r)
 	if (r->verdict != AUTH_TEMP && r->verdict != AUTH_LIMITED)
 		cl->failures++;
 	cl->is_slow = is_guessing(cl);
-	client_say(cl, "%s %s", cl->tag, texts[r->verdict]);
+	client_refuse(cl, texts[r->verdict].how, texts[r->verdict].text);
 	if (cl->failures >= MAX_FAILURES) {
 		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
 		    F_CSTR("why", "too many failed logins"));
@@ -171,9 +181,10 @@ auth_line(struct client *cl, struct str line)
 		(void)link_send(&cl->front->auth.link, &out);
 		cl->state = CLIENT_GREETED;
 		conn_pause(cl->conn, false);
-		client_say(cl, "%s BAD authentication %s", cl->tag,
-		    str_eq(line, STR("*")) ? "cancelled" :
-					     "answer is not base64");
+		client_refuse(cl, METRICS_BAD,
+		    str_eq(line, STR("*")) ?
+			"authentication cancelled" :
+			"authentication answer is not base64");
 	} else {
 		msg_pack_blob(&out, MSG_AUTH_STEP, cl->id, buf_str(&b));
 		send_or_fail(cl, &out);

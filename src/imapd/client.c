@@ -27,6 +27,14 @@ client_say(struct client *cl, const char *fmt, ...)
 	buf_release(&b);
 }
 
+void
+client_refuse(struct client *cl, enum metrics_imap how, const char *text)
+{
+	metric_count(&cl->front->base.metrics->imap_errors[cl->verb][how]);
+	client_say(cl, "%s %s %s", cl->tag[0] == '\0' ? "*" : cl->tag,
+	    how == METRICS_NO ? "NO" : "BAD", text);
+}
+
 /* Goodbye with a reason; the client struct is gone afterwards. */
 void
 client_bye(struct client *cl, const char *text)
@@ -134,6 +142,7 @@ client_start(struct front *base, const struct front_peer *p)
 	cl->front = f;
 	cl->listener = p->listener;
 	cl->is_first = true;
+	cl->verb = IMAP_VERBS;
 	cl->number = ++f->base.counter;
 	arena_init(&cl->arena, IMAP_ARENA_MAX);
 	str_copy(str_from(p->remote), cl->remote, sizeof(cl->remote));

@@ -44,6 +44,7 @@ struct client {
 	struct limit_addr addr; /* of remote */
 	bool is_counted;	/* by the door */
 	char remote[ADDR_TEXT], tag[IMAP_MAX_TAG + 1];
+	unsigned verb; /* of the command in hand; IMAP_VERBS: none we know */
 	char cid[CID_LEN + 1];
 	uint64_t number;
 	bool is_first;	 /* no valid command yet */
@@ -88,6 +89,8 @@ void client_bye(struct client *, const char *text);
 void client_progress(struct client *);
 void client_say(struct client *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* The command's tagged NO or BAD, counted; text with its response code. */
+void client_refuse(struct client *, enum metrics_imap, const char *text);
 
 /* relay.c: after login */
 void relay_start(struct client *, int fd);

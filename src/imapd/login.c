@@ -59,8 +59,8 @@ run_login(struct client *cl, const struct imap_command *cmd)
 	struct buf b;
 
 	if (!may_login(cl)) {
-		client_say(
-		    cl, "%s NO [PRIVACYREQUIRED] use STARTTLS first", cl->tag);
+		client_refuse(
+		    cl, METRICS_NO, "[PRIVACYREQUIRED] use STARTTLS first");
 		return;
 	}
 	buf_init(&b, 8192);
@@ -71,10 +71,8 @@ run_login(struct client *cl, const struct imap_command *cmd)
 	m.initial = buf_str(&b);
 	if (b.full || str_has(cmd->u.login.user, '\0') ||
 	    str_has(cmd->u.login.password, '\0'))
-		client_say(cl,
-		    "%s NO [AUTHENTICATIONFAILED] name or password "
-		    "too long",
-		    cl->tag);
+		client_refuse(cl, METRICS_NO,
+		    "[AUTHENTICATIONFAILED] name or password too long");
 	else
 		auth_start(cl, &m);
 	front_release_secret(&b);
@@ -91,15 +89,15 @@ run_authenticate(struct client *cl, const struct imap_command *cmd)
 	struct buf b;
 
 	if (!may_login(cl)) {
-		client_say(
-		    cl, "%s NO [PRIVACYREQUIRED] use STARTTLS first", cl->tag);
+		client_refuse(
+		    cl, METRICS_NO, "[PRIVACYREQUIRED] use STARTTLS first");
 		return;
 	}
 	buf_init(&b, 16384);
 	/* "=" is an empty initial response (RFC 4959, 3) */
 	if (m.has_initial && !str_eq(in, STR("=")) && !b64_decode(&b, in))
-		client_say(
-		    cl, "%s BAD the initial response is not base64", cl->tag);
+		client_refuse(
+		    cl, METRICS_BAD, "the initial response is not base64");
 	else {
 		m.initial = buf_str(&b);
 		auth_start(cl, &m);
@@ -113,8 +111,9 @@ run_starttls(struct client *cl)
 	struct conn *c = cl->conn;
 
 	if (cl->front->base.tls == NULL || is_tls(cl)) {
-		client_say(cl, "%s BAD STARTTLS is not possible %s", cl->tag,
-		    is_tls(cl) ? "twice" : "here");
+		client_refuse(cl, METRICS_BAD,
+		    is_tls(cl) ? "STARTTLS is not possible twice" :
+				 "STARTTLS is not possible here");
 		return;
 	}
 	if (imap_reader_rest(cl->reader).n > 0) {
@@ -183,8 +182,15 @@ run(struct client *cl, const struct imap_command *cmd)
 		run_authenticate(cl, cmd);
 		break;
 	default:
-		client_say(cl, "%s BAD log in first", cl->tag);
+		client_refuse(cl, METRICS_BAD, "log in first");
 	}
+}
+
+static void
+count_bye(struct client *cl)
+{
+	metric_count(
+	    &cl->front->base.metrics->imap_errors[IMAP_VERBS][METRICS_BYE]);
 }
 
 static void
@@ -199,10 +205,12 @@ command(struct client *cl, struct str text)
 	arena_clear(&cl->arena);
 	rc = imap_parse(&cl->arena, text, &opts, &cmd, &why);
 	str_copy(cmd.tag, cl->tag, sizeof(cl->tag));
+	cl->verb = rc == IMAP_PARSED ? cmd.verb : IMAP_VERBS;
 	if (rc != IMAP_PARSED && cl->is_first && rc != IMAP_WRONG_STATE) {
 		/* a stranger that does not speak IMAP */
 		LOG_INFO("disconnect", F_CSTR("remote", cl->remote),
 		    F_CSTR("why", "first command is not IMAP"));
+		count_bye(cl);
 		client_bye(cl, NOT_IMAP);
 		return;
 	}
@@ -213,8 +221,22 @@ command(struct client *cl, struct str text)
 		    "imap.in", F_STR("command", imap_verb_name(cmd.verb)));
 		run(cl, &cmd);
 	} else
-		client_say(cl, "%s BAD %s", cl->tag[0] == '\0' ? "*" : cl->tag,
+		client_refuse(cl, METRICS_BAD,
 		    rc == IMAP_WRONG_STATE ? "log in first" : why.why);
+}
+
+/* It never became a command. */
+static void
+bad_line(struct client *cl, const struct imap_event *ev)
+{
+	struct buf b;
+
+	if (!str_copy(imap_reader_tag(cl->reader), cl->tag, sizeof(cl->tag)))
+		cl->tag[0] = '\0';
+	buf_init(&b, 1024);
+	buf_printf(&b, "%s%s", ev->is_toobig ? "[TOOBIG] " : "", ev->why);
+	client_refuse(cl, METRICS_BAD, buf_cstr(&b));
+	buf_release(&b);
 }
 
 /* The client may be gone afterwards. false: there is nothing more now. */
@@ -222,7 +244,6 @@ static bool
 next_event(struct client *cl)
 {
 	struct imap_event ev;
-	struct str tag;
 
 	switch (imap_reader_next(cl->reader, &ev)) {
 	case IMAP_NEED_MORE:
@@ -238,14 +259,13 @@ next_event(struct client *cl)
 		auth_line(cl, ev.text);
 		return true;
 	case IMAP_BAD:
+		cl->verb = IMAP_VERBS;
 		if (cl->is_first || ev.is_fatal) {
+			count_bye(cl);
 			client_bye(cl, cl->is_first ? NOT_IMAP : ev.why);
 			return false;
 		}
-		tag = imap_reader_tag(cl->reader);
-		client_say(cl, "%.*s BAD %s%s",
-		    STR_ARG(tag.n == 0 ? STR("*") : tag),
-		    ev.is_toobig ? "[TOOBIG] " : "", ev.why);
+		bad_line(cl, &ev);
 		return true;
 	default: /* APPEND is not streamed before login */
 		client_bye(cl, "unexpected literal");

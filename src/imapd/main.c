@@ -23,10 +23,15 @@ session_message(struct imapd *f, struct ipc_msg *m)
 		    F_INT("tls", conn_is_tls(cl->conn)));
 		relay_start(cl, ipc_take_fd(m, 0));
 	} else {
-		client_say(cl,
-		    "%s NO [UNAVAILABLE] your mailbox cannot be opened now; "
-		    "the administrator's log says why (cid %s)",
-		    cl->tag, cl->cid);
+		struct buf b;
+
+		buf_init(&b, 256);
+		buf_printf(&b,
+		    "[UNAVAILABLE] your mailbox cannot be opened now; the "
+		    "administrator's log says why (cid %s)",
+		    cl->cid);
+		client_refuse(cl, METRICS_NO, buf_cstr(&b));
+		buf_release(&b);
 		cl->state = CLIENT_GREETED;
 		conn_pause(cl->conn, false);
 		login_pump(cl);

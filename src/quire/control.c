@@ -95,6 +95,10 @@ quire_reload_if_running(struct quire *q)
 int
 cmd_status(struct quire *q, int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "--metrics") == 0)
+		return ask(q, CONTROL_METRICS, NULL);
+	if (argc != 1)
+		return quire_fail(EX_USAGE, "usage: quire status [--metrics]");
 	return ask(q, CONTROL_STATUS, NULL);
 }
 

@@ -48,9 +48,10 @@ children_init(struct quired *q)
 	unsigned i;
 
 	for (i = 0; i < PROGS; i++)
-		q->child[i] = (struct child){
-			.prog = (enum prog)i, .ctl = -1, .ctl_child = -1
-		};
+		q->child[i] = (struct child){ .prog = (enum prog)i,
+			.ctl = -1,
+			.ctl_child = -1,
+			.metrics_fd = -1 };
 }
 
 static void
@@ -143,6 +144,24 @@ send_listeners(struct quired *q, struct child *c)
 	buf_release(&b);
 }
 
+/* The page outlives the front: one that was started again goes on counting. */
+static void
+send_metrics(struct quired *q, struct child *c)
+{
+	struct err e;
+
+	if (c->metrics == NULL) {
+		c->metrics_fd = metrics_create(&e);
+		if (c->metrics_fd == -1 ||
+		    (c->metrics = metrics_map(c->metrics_fd, false, &e)) ==
+			NULL) {
+			LOG_ERROR("metrics", F_ERR(&e));
+			return;
+		}
+	}
+	send_tag(q, c, MSG_METRICS, 0, 0, c->metrics_fd);
+}
+
 static void
 uid_of(const struct quired *q, enum prog p, uint32_t *uid, uint32_t *gid)
 {
@@ -157,20 +176,25 @@ uid_of(const struct quired *q, enum prog p, uint32_t *uid, uint32_t *gid)
 		*gid = (uint32_t)n;
 }
 
+static bool
+is_front(const struct child *c)
+{
+	return c->prog == PROG_SMTPD || c->prog == PROG_IMAPD;
+}
+
 /* Snapshot, keys, GO: at start and again at a reload. */
 static void
 send_settings(struct quired *q, struct child *c)
 {
-	bool is_front = c->prog == PROG_SMTPD || c->prog == PROG_IMAPD;
 	uint32_t uid, gid;
 
 	send_tag(q, c, MSG_LOGLEVEL, q->level, 0, -1);
 	send_memfd(q, c, MSG_CONFIG, 0, &q->snapshot);
-	if (is_front && q->key.n > 0) {
+	if (is_front(c) && q->key.n > 0) {
 		send_memfd(q, c, MSG_SECRET, SECRET_CERT, &q->cert);
 		send_memfd(q, c, MSG_SECRET, SECRET_KEY, &q->key);
 	}
-	if (is_front)
+	if (is_front(c))
 		send_memfd(q, c, MSG_SECRET, SECRET_CID, &q->cid_key);
 	uid_of(q, c->prog, &uid, &gid);
 	/* PAM and shadow need root; without it they are not offered */
@@ -240,6 +264,8 @@ start(struct quired *q, struct child *c)
 	if (end != c->ctl_child)
 		close(end);
 	send_listeners(q, c);
+	if (is_front(c))
+		send_metrics(q, c);
 	if (c->prog == PROG_AUTHD)
 		send_tag(q, c, MSG_DIR, DIR_AUTH, 0, q->auth_dir);
 	if (c->prog == PROG_SMTPD)

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,57 @@ status(struct quired *q, struct control *c)
 }
 
 static void
+put_own_metrics(const struct quired *q, struct buf *b)
+{
+	unsigned i;
+
+	buf_puts(b, "# HELP quire_info The version that runs.\n"
+		    "# TYPE quire_info gauge\n"
+		    "quire_info{version=\"" QUIRE_VERSION "\"} 1\n"
+		    "# HELP quire_program_running Is it up?\n"
+		    "# TYPE quire_program_running gauge\n");
+	for (i = 0; i < PROGS; i++)
+		buf_printf(b, "quire_program_running{program=\"%s\"} %d\n",
+		    prog_names[i],
+		    q->child[i].pid != 0 && q->child[i].is_ready);
+	buf_puts(b, "# HELP quire_program_restarts_total How often it died "
+		    "and was started again.\n"
+		    "# TYPE quire_program_restarts_total counter\n");
+	for (i = 0; i < PROGS; i++)
+		buf_printf(b,
+		    "quire_program_restarts_total{program=\"%s\"} %u\n",
+		    prog_names[i], q->child[i].restarts);
+	buf_printf(b,
+	    "# HELP quire_sessions_total Sessions of users started.\n"
+	    "# TYPE quire_sessions_total counter\n"
+	    "quire_sessions_total %llu\n"
+	    "# HELP quire_deliverers_total Deliverers started.\n"
+	    "# TYPE quire_deliverers_total counter\n"
+	    "quire_deliverers_total %llu\n",
+	    (unsigned long long)q->sessions, (unsigned long long)q->deliveries);
+}
+
+static void
+metrics(struct quired *q, struct control *c)
+{
+	const struct metrics *v[PROGS];
+	struct buf b;
+	size_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < PROGS; i++)
+		if (q->child[i].metrics != NULL)
+			v[n++] = q->child[i].metrics;
+	buf_init(&b, IPC_MAX - 64);
+	put_own_metrics(q, &b);
+	metrics_print(&b, v, n);
+	assert(!b.full); /* check_metrics: all series at their largest fit */
+	say(c, buf_str(&b));
+	buf_release(&b);
+	end(c, 0);
+}
+
+static void
 reload(struct quired *q, struct control *c)
 {
 	struct buf errors;
@@ -228,6 +280,9 @@ control_receive(struct quired *q, struct control *c)
 		break;
 	case CONTROL_LOGLEVEL:
 		loglevel(q, c, tag.name);
+		break;
+	case CONTROL_METRICS:
+		metrics(q, c);
 		break;
 	case CONTROLS:
 		break;

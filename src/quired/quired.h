@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "service/config/config.h"
+#include "service/metrics/metrics.h"
 #include "system/ipc/msg.h"
 #include "system/log/log.h"
 
@@ -29,6 +30,8 @@ struct child {
 	bool is_ready;
 	unsigned restarts;
 	unsigned backoff_ms;
+	int metrics_fd; /* fronts: the page where it counts, -1 */
+	const struct metrics *metrics;
 	int64_t start_at, started; /* monotonic ms */
 };
 

@@ -4,10 +4,34 @@
 /* SASL steps to authd and back; what they mean is decided there. */
 
 static void
-fail(struct client *cl, enum smtp_auth_verdict v)
+result(struct client *cl, const struct msg_auth_result *r)
+{
+	static const enum smtp_auth_verdict verdicts[] = {
+		[AUTH_OK] = SMTP_AUTH_OK,
+		[AUTH_BAD] = SMTP_AUTH_BAD,
+		[AUTH_MECHANISM] = SMTP_AUTH_SYNTAX,
+		[AUTH_BINDING] = SMTP_AUTH_BINDING,
+		[AUTH_SYNTAX] = SMTP_AUTH_SYNTAX,
+		[AUTH_TEMP] = SMTP_AUTH_TEMP,
+		[AUTH_LIMITED] = SMTP_AUTH_LIMITED,
+	};
+
+	metric_count(&cl->front->base.metrics
+			  ->logins[cl->listener->service][r->verdict]);
+	if (r->verdict == AUTH_OK)
+		LOG_INFO("login", F_STR("account", r->account),
+		    F_STR("login", r->login), F_CSTR("remote", cl->remote),
+		    F_INT("tls", conn_is_tls(cl->conn)));
+	smtp_session_auth_is(
+	    cl->session, verdicts[r->verdict], r->final, r->account);
+}
+
+/* Nobody could be asked. */
+static void
+fail(struct client *cl, enum auth_verdict v)
 {
 	cl->wait = WAIT_INPUT;
-	smtp_session_auth_is(cl->session, v, STR(""), STR(""));
+	result(cl, &(struct msg_auth_result){ .verdict = (uint8_t)v });
 }
 
 static void
@@ -37,9 +61,9 @@ auth_step(struct client *cl)
 		msg_pack_blob(&out, MSG_AUTH_STEP, cl->id, step->response);
 	cl->wait = WAIT_AUTH;
 	if (out.full)
-		fail(cl, SMTP_AUTH_SYNTAX);
+		fail(cl, AUTH_SYNTAX);
 	else if (!link_send(&cl->front->auth.link, &out))
-		fail(cl, SMTP_AUTH_TEMP);
+		fail(cl, AUTH_TEMP);
 	front_release_secret(&out);
 }
 
@@ -52,27 +76,6 @@ auth_cancel(struct client *cl)
 	msg_pack_plain(&out, MSG_AUTH_CANCEL, cl->id);
 	(void)link_send(&cl->front->auth.link, &out);
 	buf_release(&out);
-}
-
-static void
-result(struct client *cl, const struct msg_auth_result *r)
-{
-	static const enum smtp_auth_verdict verdicts[] = {
-		[AUTH_OK] = SMTP_AUTH_OK,
-		[AUTH_BAD] = SMTP_AUTH_BAD,
-		[AUTH_MECHANISM] = SMTP_AUTH_SYNTAX,
-		[AUTH_BINDING] = SMTP_AUTH_BINDING,
-		[AUTH_SYNTAX] = SMTP_AUTH_SYNTAX,
-		[AUTH_TEMP] = SMTP_AUTH_TEMP,
-		[AUTH_LIMITED] = SMTP_AUTH_LIMITED,
-	};
-
-	if (r->verdict == AUTH_OK)
-		LOG_INFO("login", F_STR("account", r->account),
-		    F_STR("login", r->login), F_CSTR("remote", cl->remote),
-		    F_INT("tls", conn_is_tls(cl->conn)));
-	smtp_session_auth_is(
-	    cl->session, verdicts[r->verdict], r->final, r->account);
 }
 
 void
@@ -107,7 +110,7 @@ auth_lost(struct front *f)
 
 	while ((cl = idtable_each(&f->clients, &at)) != NULL)
 		if (cl->wait == WAIT_AUTH) {
-			fail(cl, SMTP_AUTH_TEMP);
+			fail(cl, AUTH_TEMP);
 			client_run(cl);
 		}
 }

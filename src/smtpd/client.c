@@ -232,7 +232,7 @@ has_sender(const struct smtp_mail *mail)
 }
 
 /*
- * Refusals are events: with the sender, so that one can tell
+ * Refusals are counted, and are events: with the sender, so that one can tell
  * whose mail it was. Most are the client's doing and no news; what is ours is
  * a warning, beside the line of whoever met the cause.
  */
@@ -245,6 +245,8 @@ on_reply(void *arg, enum smtp_verb verb, const struct smtp_verdict *v)
 
 	if (v->code < 400)
 		return;
+	metric_count(
+	    &cl->front->base.metrics->smtp_errors[verb][metrics_code(v->code)]);
 	buf_init(&from, 1024);
 	if (has_sender(mail))
 		addr_print_path(&from, &mail->reverse_path);

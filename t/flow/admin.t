@@ -33,6 +33,49 @@ ok "mail for bob is bob's" sh -c "printf 'Subject: x\r\n\r\nhi\r\n' |
     --mail-rcpt bob@localhost -T -"
 is "filed there" "$(find "$D/mail/bob/Maildir/new" -type f | wc -l)" 1
 ok "marks are kept" test -s "$D/state/marks/bob"
+# what was counted: nothing is known of the series but by what was done
+m=$(q status --metrics)
+like "metrics: connections" "$m" \
+    'quire_connections_total\{service="smtp"\} 1
+quire_connections_total\{service="submission"\} 0'
+like "metrics: logins" "$m" \
+    'quire_logins_total\{service="imap",result="ok"\} 2'
+is "metrics: no failed command" \
+    "$(echo "$m" | grep -E '_errors_total\{' )" ''
+printf 'NOOP\r\nMAIL FROM:<a@b.example>\r\nFROBNICATE\r\nEHLO x\r\nMAIL FROM:<big@b.example> SIZE=9999999999\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@localhost> FOO=1\r\nRCPT TO:<temperror@localhost>\r\nDATA\r\n\r\n.\r\nQUIT\r\n' |
+    curl -s -m 20 "telnet://127.0.0.1:$SMTP" >"$T/null"
+curl -s "imap://127.0.0.1:$IMAP/" -u bob@localhost:wrong -o "$T/null"
+printf 'a NOOP\r\nb SELECT x\r\nc FROB\r\nd LOGOUT\r\n' |
+    curl -s -m 20 "telnet://127.0.0.1:$IMAP" >"$T/null"
+m=$(q status --metrics)
+for s in 'smtp_errors_total{command="MAIL",code="503"} 1' \
+    'smtp_errors_total{command="other",code="500"} 1' \
+    'smtp_errors_total{command="RCPT",code="555"} 1' \
+    'smtp_errors_total{command="DATA",code="451"} 1' \
+    'imap_errors_total{command="AUTHENTICATE",result="NO"} 1' \
+    'imap_errors_total{command="other",result="BAD"} 2' \
+    'logins_total{service="imap",result="bad"} 1'; do
+	is "metrics: $s" "$(echo "$m" | grep -F "$s")" "quire_$s"
+done
+is "every line is a comment or a number of ours" "$(echo "$m" |
+    grep -vE '^(# (HELP|TYPE) quire_[a-z_]+ .+|quire_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9]+)$')" ''
+is "every series has its type" "$(echo "$m" | sed -n 's/^\(quire_[a-z_]*\).*/\1/p' |
+    sort -u)" "$(echo "$m" | sed -n 's/^# TYPE \(quire_[a-z_]*\) .*/\1/p' | sort -u)"
+like "a refusal names the sender" "$(grep 'ev=smtp.reject' "$T/log")" \
+    'level=info .*command=RCPT code=555 .*msgfrom=<a@b\.example>'
+like "also that of a MAIL that is refused" "$(grep 'ev=smtp.reject' "$T/log")" \
+    'command=MAIL code=552 .*msgfrom=<big@b\.example>'
+like "there is none before MAIL" "$(grep 'ev=smtp.reject' "$T/log")" \
+    'level=info .*command=MAIL code=503 .*msgfrom="" '
+kill -KILL "$(pgrep -P "$FLOW_PID" -f quire-smtpd)"
+until q status --metrics |
+    grep -qx 'quire_program_restarts_total{program="quire-smtpd"} 1' &&
+    q status | grep -q 'quire-smtpd .*running'; do sleep 0.1; done
+like "counts outlive the front that died" "$(q status --metrics)" \
+    'smtp_errors_total\{command="MAIL",code="503"\} 1'
+FLOW_CRASHES=1 # that one
+out=$(q status --metric 2>&1)
+is "status: usage" "$?" 64
 ok "account remove" q account remove bob
 ok "with its marks" test ! -e "$D/state/marks/bob"
 out=$(curl -s "imap://127.0.0.1:$IMAP/" -u bob@localhost:bobs-secret)

@@ -69,6 +69,7 @@ enum imap_verb {
 	IMAP_COPY,
 	IMAP_MOVE,
 };
+#define IMAP_VERBS (IMAP_MOVE + 1)
 
 /* Where a command is allowed (RFC 9051, 3). */
 enum {

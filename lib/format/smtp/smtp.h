@@ -42,6 +42,7 @@ enum smtp_verb {
 	SMTP_QUIT,
 	SMTP_XCLIENT, /* its arguments: format/xclient */
 };
+#define SMTP_VERBS (SMTP_XCLIENT + 1)
 
 enum smtp_body {
 	SMTP_BODY_NONE, /* no parameter */

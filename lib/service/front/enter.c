@@ -7,9 +7,10 @@
 #include "system/log/log.h"
 
 static void
-limited(
-    const struct daemon_listener *l, const char *remote, const char *setting)
+limited(struct front *f, const struct daemon_listener *l, const char *remote,
+    const char *setting)
 {
+	metric_count(&f->metrics->refused[l->service]);
 	LOG_INFO("limited", F_CSTR("remote", remote),
 	    F_CSTR("service", service_names[l->service]),
 	    F_CSTR("limit", setting));
@@ -27,8 +28,9 @@ enter(struct front *f, const struct daemon_listener *l, int fd,
 	enum door_verdict v = DOOR_OPEN;
 	struct limit_addr a;
 
+	metric_count(&f->metrics->connections[l->service]);
 	if (f->clients.live >= max->connections) {
-		limited(l, remote, "connections");
+		limited(f, l, remote, "connections");
 		accept_refuse(fd, f->ops->busy);
 		return;
 	}
@@ -41,7 +43,7 @@ enter(struct front *f, const struct daemon_listener *l, int fd,
 		f->ops->start(f, &p);
 		return;
 	}
-	limited(l, remote, door_settings[v]);
+	limited(f, l, remote, door_settings[v]);
 	accept_refuse(fd, f->ops->crowded);
 }
 
@@ -59,7 +61,7 @@ front_enter_again(struct front *f, const struct daemon_listener *l,
 	v = door_enter(&f->door, &f->config->limits, a, date_now());
 	*is_counted = v == DOOR_OPEN;
 	if (v != DOOR_OPEN)
-		limited(l, remote, door_settings[v]);
+		limited(f, l, remote, door_settings[v]);
 	return v;
 }
 

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "system/log/log.h"
 
@@ -142,6 +143,22 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 	front_accept(f, &f->d.listeners[w - f->listeners]);
 }
 
+/* Before it is confined: the page stays mapped. */
+static int
+open_metrics(struct front *f)
+{
+	struct err e;
+
+	f->metrics = metrics_map(f->d.metrics, true, &e);
+	if (f->metrics == NULL) {
+		LOG_ERROR("metrics", F_ERR(&e));
+		return -1;
+	}
+	close(f->d.metrics);
+	f->d.metrics = -1;
+	return 0;
+}
+
 int
 front_init(struct front *f, const struct front_ops *ops)
 {
@@ -155,7 +172,9 @@ front_init(struct front *f, const struct front_ops *ops)
 	randombytes_buf(&seed, sizeof(seed));
 	door_init(&f->door, seed);
 	configure(f);
-	return f->config == NULL ? 78 : 0;
+	if (f->config == NULL)
+		return 78;
+	return open_metrics(f) == -1 ? 71 : 0;
 }
 
 void

@@ -16,6 +16,7 @@
 #include "service/config/config.h"
 #include "service/door/door.h"
 #include "service/door/proxied.h"
+#include "service/metrics/metrics.h"
 #include "system/daemon/daemon.h"
 #include "system/io/accept.h"
 #include "system/io/conn.h"
@@ -70,6 +71,7 @@ struct front {
 	struct door door;
 	struct idtable clients;
 	uint64_t counter; /* of connections: the log's cid */
+	struct metrics *metrics;
 	struct conn_timeouts timeouts;
 	bool stopping;
 	const struct front_ops *ops;

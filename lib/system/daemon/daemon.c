@@ -131,6 +131,10 @@ handle(struct daemon *d, struct ipc_msg *m)
 	case MSG_DIR:
 		take_dir(d, m);
 		return DAEMON_NONE;
+	case MSG_METRICS:
+		if (d->metrics == -1)
+			d->metrics = ipc_take_fd(m, 0);
+		return DAEMON_NONE;
 	case MSG_LOGLEVEL:
 		if (msg_unpack_tag(m, &tag) && tag.kind <= LOG_LEVEL_TRACEDATA)
 			log_set_level((enum log_level)tag.kind);
@@ -186,9 +190,11 @@ daemon_init(struct daemon *d, const char *name)
 	int type;
 	socklen_t n = sizeof(type);
 
-	*d = (struct daemon){
-		.name = name, .ctl = DAEMON_CTL, .auth_dir = -1, .spool_dir = -1
-	};
+	*d = (struct daemon){ .name = name,
+		.ctl = DAEMON_CTL,
+		.auth_dir = -1,
+		.spool_dir = -1,
+		.metrics = -1 };
 	buf_init(&d->config, MAX_SNAPSHOT);
 	buf_init(&d->cert, 1 << 20);
 	buf_init(&d->key, 1 << 20);

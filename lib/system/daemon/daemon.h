@@ -42,6 +42,7 @@ struct daemon {
 	unsigned npeers;
 	struct buf cert, key, cid_key; /* PEM, PEM, 16 bytes */
 	int auth_dir, spool_dir;       /* -1 if not given */
+	int metrics;		       /* descriptor of the page, -1 */
 	uid_t uid;
 	gid_t gid;
 	char recv_buf[IPC_MAX];

@@ -18,6 +18,7 @@ enum msg_type {
 	MSG_PEER,	/* descriptor: channel to another program */
 	MSG_SECRET,	/* descriptor: sealed file (certificate, key) */
 	MSG_DIR,	/* descriptor: a directory */
+	MSG_METRICS,	/* descriptor: the page where a front counts */
 	MSG_GO,		/* all of it has been sent: confine and begin */
 	MSG_LOGLEVEL,
 	MSG_STOP, /* no new work; end when the rest is done */
@@ -275,6 +276,7 @@ enum control_op {
 	CONTROL_RELOAD,
 	CONTROL_STOP,
 	CONTROL_LOGLEVEL, /* name: level */
+	CONTROL_METRICS,
 	CONTROLS
 };
 
