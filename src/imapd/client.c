@@ -167,7 +167,7 @@ client_start(struct front *base, const struct front_peer *p)
 	    conn_new(f->base.loop, p->fd, &f->base.timeouts, on_conn, cl);
 	if (p->listener->service == SERVICE_IMAPS) {
 		cl->state = CLIENT_TLS;
-		conn_start_tls(cl->conn, f->base.tls);
+		conn_start_tls(cl->conn, front_tls(&f->base, cl->listener));
 	} else {
 		cl->state = CLIENT_GREETED;
 		login_greet(cl);

@@ -128,7 +128,7 @@ run_starttls(struct client *cl)
 	cl->reader = imap_reader_new(&(struct imap_reader_opts){ 0 });
 	conn_consume(c, conn_input(c).n);
 	cl->state = CLIENT_STARTTLS;
-	conn_start_tls(c, cl->front->base.tls);
+	conn_start_tls(c, front_tls(&cl->front->base, cl->listener));
 }
 
 static void

@@ -111,7 +111,12 @@ cmd_stop(struct quire *q, int argc, char **argv)
 int
 cmd_reload(struct quire *q, int argc, char **argv)
 {
-	return ask(q, CONTROL_RELOAD, NULL);
+	int rc = quire_config(q);
+
+	/* quired hands PEM on without looking into it: tell it here */
+	if (rc == 0)
+		rc = quire_check_tls(q);
+	return rc == 0 ? ask(q, CONTROL_RELOAD, NULL) : rc;
 }
 
 int
@@ -128,6 +133,8 @@ cmd_config(struct quire *q, int argc, char **argv)
 	if (argc != 2 || strcmp(argv[1], "check") != 0)
 		return quire_fail(EX_USAGE, "usage: quire config check");
 	rc = quire_config(q);
+	if (rc == 0)
+		rc = quire_check_tls(q);
 	if (rc == 0)
 		printf("%s: no errors, %zu domains, %zu accounts\n", q->dir,
 		    q->config->ndomains, q->config->naccounts);

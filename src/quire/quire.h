@@ -46,6 +46,8 @@ int owner_begin(struct owner *, int dirfd, const char *path); /* exit status */
 void owner_end(struct owner *);
 /* Load and check the configuration; 0 or an exit status. */
 int quire_config(struct quire *);
+/* Would the fronts take its certificates? 0 or an exit status. */
+int quire_check_tls(struct quire *);
 /* Ask a running quired; its text goes to standard output. -1: none runs. */
 int quire_control(struct quire *, enum control_op, const char *arg, bool quiet);
 /* Tell a running quired to take the changed configuration, if there is one. */

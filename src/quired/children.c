@@ -165,7 +165,7 @@ send_metrics(struct quired *q, struct child *c)
 static void
 uid_of(const struct quired *q, enum prog p, uint32_t *uid, uint32_t *gid)
 {
-	struct str u = q->config->user[p], left;
+	struct str u = q->set.config->user[p], left;
 	uint64_t n;
 
 	*uid = *gid = 0;
@@ -189,11 +189,9 @@ send_settings(struct quired *q, struct child *c)
 	uint32_t uid, gid;
 
 	send_tag(q, c, MSG_LOGLEVEL, q->level, 0, -1);
-	send_memfd(q, c, MSG_CONFIG, 0, &q->snapshot);
-	if (is_front(c) && q->key.n > 0) {
-		send_memfd(q, c, MSG_SECRET, SECRET_CERT, &q->cert);
-		send_memfd(q, c, MSG_SECRET, SECRET_KEY, &q->key);
-	}
+	send_memfd(q, c, MSG_CONFIG, 0, &q->set.snapshot);
+	if (is_front(c) && q->set.tls.n > 0)
+		send_memfd(q, c, MSG_SECRET, SECRET_TLS, &q->set.tls);
 	if (is_front(c))
 		send_memfd(q, c, MSG_SECRET, SECRET_CID, &q->cid_key);
 	uid_of(q, c->prog, &uid, &gid);

@@ -44,7 +44,7 @@ bind_control(const char *path, struct err *e)
 int
 control_open(struct quired *q, struct err *e)
 {
-	char *dir = str_dup(q->config->run_dir);
+	char *dir = str_dup(q->set.config->run_dir);
 	char *path = xasprintf("%s/control", dir);
 	unsigned i;
 
@@ -60,7 +60,7 @@ control_open(struct quired *q, struct err *e)
 void
 control_close(struct quired *q)
 {
-	char *path = xasprintf("%.*s/control", STR_ARG(q->config->run_dir));
+	char *path = xasprintf("%.*s/control", STR_ARG(q->set.config->run_dir));
 
 	unlink(path);
 	free(path);
@@ -141,7 +141,7 @@ status(struct quired *q, struct control *c)
 	buf_printf(&b,
 	    "accounts %zu, domains %zu, sessions started %llu, "
 	    "deliverers started %llu\n",
-	    q->config->naccounts, q->config->ndomains,
+	    q->set.config->naccounts, q->set.config->ndomains,
 	    (unsigned long long)q->sessions, (unsigned long long)q->deliveries);
 	listen_print(q, &b);
 	say(c, buf_str(&b));
@@ -204,23 +204,15 @@ static void
 reload(struct quired *q, struct control *c)
 {
 	struct buf errors;
-	struct err e;
+	int rc;
 
 	buf_init(&errors, IPC_MAX - 64);
-	if (settings_load(q, &errors) == -1) {
-		LOG_ERROR("reload.failed", F_STR("errors", buf_str(&errors)));
+	rc = settings_reload(q, &errors);
+	if (rc == -1) {
 		say(c, STR("configuration not changed, it has errors:\n"));
 		say(c, buf_str(&errors));
-		end(c, 1);
-	} else if (settings_open(q, &e) == -1) {
-		LOG_ERROR("reload.failed", F_ERR(&e));
-		say(c, str_from(e.text));
-		end(c, 1);
-	} else {
-		children_reload(q);
-		LOG_INFO("reload");
-		end(c, 0);
 	}
+	end(c, rc == -1);
 	buf_release(&errors);
 }
 

@@ -73,8 +73,8 @@ listen_open(struct quired *q, struct err *e)
 	size_t i, k;
 	unsigned s;
 
-	for (i = 0; i < q->config->nlisteners; i++) {
-		const struct config_listener *l = &q->config->listeners[i];
+	for (i = 0; i < q->set.config->nlisteners; i++) {
+		const struct config_listener *l = &q->set.config->listeners[i];
 
 		for (k = 0; k < l->addresses.n; k++)
 			for (s = 0; s < SERVICES; s++)

@@ -18,11 +18,11 @@ open_target(struct quired *q, struct err *e)
 {
 	char *path;
 
-	if (q->config->log_to == LOG_TO_SYSLOG)
+	if (q->set.config->log_to == LOG_TO_SYSLOG)
 		to_syslog_open();
-	if (q->config->log_to != LOG_TO_FILE)
+	if (q->set.config->log_to != LOG_TO_FILE)
 		return 0;
-	path = str_dup(q->config->log_file);
+	path = str_dup(q->set.config->log_file);
 	q->log_out = open(
 	    path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (q->log_out == -1)
@@ -67,7 +67,7 @@ logger_drain(struct quired *q)
 	while ((n = read(q->log_pipe[0], buf, sizeof(buf))) > 0) {
 		struct str s = str_make(buf, (size_t)n);
 
-		if (q->config->log_to == LOG_TO_SYSLOG)
+		if (q->set.config->log_to == LOG_TO_SYSLOG)
 			to_syslog(s);
 		else
 			(void)fs_write_all(

@@ -125,17 +125,9 @@ static void
 reload(struct quired *q)
 {
 	struct buf errors;
-	struct err e;
 
 	buf_init(&errors, 65536);
-	if (settings_load(q, &errors) == -1)
-		LOG_ERROR("reload.failed", F_STR("errors", buf_str(&errors)));
-	else if (settings_open(q, &e) == -1)
-		LOG_ERROR("reload.failed", F_ERR(&e));
-	else {
-		children_reload(q);
-		LOG_INFO("reload");
-	}
+	(void)settings_reload(q, &errors); /* which logs them */
 	buf_release(&errors);
 }
 
@@ -172,7 +164,7 @@ announce(struct quired *q)
 	q->is_up = true;
 	LOG_INFO("ready", F_CSTR("version", QUIRE_VERSION),
 	    F_INT("listeners", q->nlisteners),
-	    F_INT("accounts", q->config->naccounts));
+	    F_INT("accounts", q->set.config->naccounts));
 	notify_manager("READY=1");
 	if (q->announce) {
 		struct buf b;
@@ -260,7 +252,7 @@ load(struct quired *q)
 	int rc;
 
 	buf_init(&errors, 1 << 20);
-	rc = settings_load(q, &errors);
+	rc = settings_load(q, &q->set, &errors);
 	if (rc == -1)
 		fprintf(stderr, "%s", buf_cstr(&errors));
 	buf_release(&errors);
@@ -272,8 +264,8 @@ run(struct quired *q)
 {
 	struct err e;
 
-	q->level = (enum log_level)q->config->log_level;
-	if (settings_open(q, &e) == -1 || logger_open(q, &e) == -1 ||
+	q->level = (enum log_level)q->set.config->log_level;
+	if (settings_open(q, &q->set, &e) == -1 || logger_open(q, &e) == -1 ||
 	    control_open(q, &e) == -1 || listen_open(q, &e) == -1) {
 		fprintf(stderr, "quired: %s\n", e.text);
 		return 71;
@@ -327,9 +319,7 @@ main(int argc, char **argv)
 	}
 	q->started = date_mono_ms();
 	q->auth_dir = q->spool_dir = -1;
-	buf_init(&q->snapshot, 64 << 20);
-	buf_init(&q->cert, 1 << 20);
-	buf_init(&q->key, 1 << 20);
+	settings_init(&q->set);
 	buf_init(&q->cid_key, 4096);
 	q->conf_dir = xstrdup(dir);
 	q->conf_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -52,7 +52,7 @@ static int
 open_maildir(struct quired *q, const struct config_account *a,
     struct msg_order *o, struct err *e)
 {
-	const struct config *c = q->config;
+	const struct config *c = q->set.config;
 	char *path = str_dup(a->maildir);
 	struct stat st;
 	int fd = -1;
@@ -99,7 +99,7 @@ open_index(struct quired *q, const struct config_account *a,
 	if (a->layout != LAYOUT_FS)
 		return -1;
 	path = str_dup(a->index_root);
-	if (stat(path, &st) == 0 || make_dir(q->config, a, path, e) == 0)
+	if (stat(path, &st) == 0 || make_dir(q->set.config, a, path, e) == 0)
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1)
 		err_sys(e, "index-root %s", path);
@@ -124,9 +124,9 @@ open_marks(
     struct quired *q, const struct config_account *a, const struct msg_order *o)
 {
 	struct err e = { 0 };
-	int fd = config_open_marks(q->config, a, &e);
+	int fd = config_open_marks(q->set.config, a, &e);
 
-	if (fd != -1 && geteuid() == 0 && !q->config->is_single_user &&
+	if (fd != -1 && geteuid() == 0 && !q->set.config->is_single_user &&
 	    fchown(fd, (uid_t)o->uid, (gid_t)o->gid) == -1) {
 		err_sys(&e, "chown");
 		close(fd);
@@ -177,7 +177,7 @@ static int
 order_worker(struct quired *q, enum prog nursery, int type, struct str account,
     struct str login, struct err *e)
 {
-	const struct config_account *a = config_account(q->config, account);
+	const struct config_account *a = config_account(q->set.config, account);
 	struct msg_order o = { .account = account, .login = login };
 	int pair[2], give[IPC_FDS], n, rc = -1;
 	struct buf b;

@@ -47,15 +47,21 @@ struct control {
 	int fd; /* -1: free */
 };
 
+/* What a reload changes, all or nothing. */
+struct settings {
+	struct config *config;
+	struct buf snapshot; /* the same as text */
+	struct buf tls;	     /* SECRET_TLS */
+};
+
 struct quired {
 	char *conf_dir; /* where quire.conf is */
 	int conf_fd;
 	char *program_dir;  /* where the other programs are */
 	int program[PROGS]; /* opened before root is given up */
 	const char *run_as; /* UID:GID of localserve started by root */
-	struct config *config;
-	struct buf snapshot;
-	struct buf cert, key, cid_key;
+	struct settings set;
+	struct buf cid_key;
 	int auth_dir, spool_dir;
 	struct child child[PROGS];
 	struct listener listeners[MAX_LISTENERS];
@@ -72,8 +78,11 @@ struct quired {
 };
 
 /* settings.c: configuration, read by a child; keys; directories */
-int settings_load(struct quired *, struct buf *errors);
-int settings_open(struct quired *, struct err *);
+void settings_init(struct settings *);
+int settings_load(struct quired *, struct settings *, struct buf *errors);
+int settings_open(struct quired *, struct settings *, struct err *);
+/* Load, open, tell the children; or nothing changes, and errors say why. */
+int settings_reload(struct quired *, struct buf *errors);
 
 /* listen.c */
 int listen_open(struct quired *, struct err *);

@@ -16,7 +16,6 @@
 #include "system/log/log.h"
 
 #define MAX_SNAPSHOT (64 << 20)
-#define LOAD_MS	     30000
 
 /* System users of accounts become numbers here, in the loading child: NSS
  * modules run there and nowhere else in this program. */
@@ -142,11 +141,28 @@ take_service_users(struct quired *q, struct str line, struct config *c)
 	}
 }
 
+void
+settings_init(struct settings *s)
+{
+	*s = (struct settings){ 0 };
+	buf_init(&s->snapshot, MAX_SNAPSHOT);
+	buf_init(&s->tls, CONFIG_MAX_CERTS);
+}
+
+static void
+settings_release(struct settings *s)
+{
+	config_free(&s->config);
+	buf_release(&s->snapshot);
+	if (s->tls.p != NULL)
+		explicit_bzero(s->tls.p, s->tls.n);
+	buf_release(&s->tls);
+}
+
 int
-settings_load(struct quired *q, struct buf *errors)
+settings_load(struct quired *q, struct settings *s, struct buf *errors)
 {
 	struct conf_errors bad;
-	struct config *c;
 	struct str text, users;
 	struct buf out;
 	int rc = -1;
@@ -164,46 +180,17 @@ settings_load(struct quired *q, struct buf *errors)
 		goto done;
 	}
 	str_cut(&text, '\n', &users);
-	c = config_parse(text, &bad);
-	if (c == NULL) { /* what we print we must be able to read */
+	s->config = config_parse(text, &bad);
+	if (s->config == NULL) { /* what we print we must be able to read */
 		buf_put(errors, buf_str(&bad.text));
 		goto done;
 	}
-	take_service_users(q, users, c);
-	config_free(&q->config);
-	q->config = c;
-	buf_clear(&q->snapshot);
-	buf_put(&q->snapshot, text);
+	take_service_users(q, users, s->config);
+	buf_put(&s->snapshot, text);
 	rc = 0;
 done:
 	conf_errors_release(&bad);
 	buf_release(&out);
-	return rc;
-}
-
-static int
-read_key(struct str path, struct buf *out, struct err *e)
-{
-	char *p = str_dup(path);
-	int fd = open(p, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = -1;
-	struct stat st;
-	char *room;
-
-	buf_clear(out);
-	if (fd == -1 || fstat(fd, &st) == -1)
-		err_sys(e, "%s", p);
-	else if (!S_ISREG(st.st_mode) || st.st_size > (1 << 20))
-		err_set(e, ERR_PERM, "%s: not a file below 1 MiB", p);
-	else if ((room = buf_reserve(out, (size_t)st.st_size)) == NULL ||
-		 fs_pread_all(fd, room, (size_t)st.st_size, 0) != st.st_size)
-		err_sys(e, "read %s", p);
-	else {
-		buf_grow(out, (size_t)st.st_size);
-		rc = 0;
-	}
-	if (fd != -1)
-		close(fd);
-	free(p);
 	return rc;
 }
 
@@ -234,10 +221,10 @@ fix_owner(int dirfd, uid_t uid, struct err *e)
 }
 
 static int
-state_dir(struct quired *q, const char *name, enum prog owner, int *out,
+state_dir(const struct config *c, const char *name, enum prog owner, int *out,
     struct err *e)
 {
-	char *path = xasprintf("%.*s%s%s", STR_ARG(q->config->state_dir),
+	char *path = xasprintf("%.*s%s%s", STR_ARG(c->state_dir),
 	    name[0] == '\0' ? "" : "/", name);
 	int rc = 0;
 
@@ -249,8 +236,8 @@ state_dir(struct quired *q, const char *name, enum prog owner, int *out,
 			rc = err_sys(e, "open %s", path);
 		else if (fchmod(*out, 0700) == -1)
 			rc = err_sys(e, "chmod %s", path);
-		else if (geteuid() == 0 && !q->config->is_single_user) {
-			struct str u = q->config->user[owner], uid;
+		else if (geteuid() == 0 && !c->is_single_user) {
+			struct str u = c->user[owner], uid;
 			uint64_t n;
 
 			str_cut(&u, ':', &uid);
@@ -267,9 +254,9 @@ state_dir(struct quired *q, const char *name, enum prog owner, int *out,
 
 /* The key that hides connection numbers in error replies; made once. */
 static int
-cid_key(struct quired *q, struct err *e)
+cid_key(struct quired *q, const struct config *c, struct err *e)
 {
-	char *dir = str_dup(q->config->state_dir), raw[16];
+	char *dir = str_dup(c->state_dir), raw[16];
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 
 	free(dir);
@@ -289,19 +276,41 @@ cid_key(struct quired *q, struct err *e)
 }
 
 int
-settings_open(struct quired *q, struct err *e)
+settings_open(struct quired *q, struct settings *s, struct err *e)
 {
+	const struct config *c = s->config;
 	int none = -1;
 
-	if (state_dir(q, "", PROG_AUTHD, &none, e) == -1 ||
-	    state_dir(q, "auth", PROG_AUTHD, &q->auth_dir, e) == -1 ||
-	    state_dir(q, "spool", PROG_SMTPD, &q->spool_dir, e) == -1 ||
-	    cid_key(q, e) == -1)
+	if (state_dir(c, "", PROG_AUTHD, &none, e) == -1 ||
+	    state_dir(c, "auth", PROG_AUTHD, &q->auth_dir, e) == -1 ||
+	    state_dir(c, "spool", PROG_SMTPD, &q->spool_dir, e) == -1 ||
+	    cid_key(q, c, e) == -1)
 		return -1;
-	if (q->config->tls_key.n == 0)
-		return 0;
-	if (read_key(q->config->tls_certificate, &q->cert, e) == -1 ||
-	    read_key(q->config->tls_key, &q->key, e) == -1)
-		return -1;
-	return 0;
+	return config_read_certs(c, &s->tls, e);
+}
+
+int
+settings_reload(struct quired *q, struct buf *errors)
+{
+	struct settings next, old = q->set;
+	struct err e;
+	int rc = -1;
+
+	settings_init(&next);
+	if (settings_load(q, &next, errors) == 0) {
+		if (settings_open(q, &next, &e) == 0)
+			rc = 0;
+		else
+			buf_printf(errors, "%s\n", e.text);
+	}
+	if (rc == 0) {
+		q->set = next;
+		settings_release(&old);
+		children_reload(q);
+		LOG_INFO("reload");
+	} else {
+		settings_release(&next);
+		LOG_ERROR("reload.failed", F_STR("errors", buf_str(errors)));
+	}
+	return rc;
 }

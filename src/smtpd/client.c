@@ -344,7 +344,7 @@ client_start(struct front *base, const struct front_peer *p)
 	    conn_new(f->base.loop, p->fd, &f->base.timeouts, on_conn, cl);
 	if (p->listener->service == SERVICE_SUBMISSIONS) {
 		cl->wait = WAIT_TLS;
-		conn_start_tls(cl->conn, f->base.tls);
+		conn_start_tls(cl->conn, front_tls(&f->base, cl->listener));
 		return;
 	}
 	smtp_session_greet(cl->session);

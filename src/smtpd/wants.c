@@ -178,7 +178,8 @@ client_serve(struct client *cl, enum smtp_want want)
 		return false;
 	case WANT_STARTTLS:
 		cl->wait = WAIT_TLS;
-		conn_start_tls(cl->conn, cl->front->base.tls);
+		conn_start_tls(
+		    cl->conn, front_tls(&cl->front->base, cl->listener));
 		return false;
 	case WANT_AUTH:
 		auth_step(cl);

@@ -23,8 +23,8 @@ s|ssh -q home quire-imap --preauth Maildir|quire-imap --preauth $RUN/Maildir|g
 s|/usr/bin/quire-mda|quire-mda|g
 s|-d "\\\$USER"|-M $RUN/Maildir|g
 s|/var/vmail|$T/vmail|g
-s|/etc/ssl/private/mail.pem|$D/key.pem|g
-s|/etc/ssl/mail.pem|$D/cert.pem|g
+s|/etc/ssl/private/[a-z]*[.]pem|$D/key.pem|g
+s|/etc/ssl/[a-z]*[.]pem|$D/cert.pem|g
 TABLE
 # Files the examples name, in the directory they run in.
 as ln -s "$D/ca.pem" "$RUN/ca.pem"

@@ -128,19 +128,11 @@ config_check(struct config *c, struct conf_errors *e)
 	if (c->nlisteners == 0)
 		conf_error(e, &top,
 		    "no listener: give 'listener NAME { address IP ... }'");
-	if ((c->tls_certificate.n > 0) != (c->tls_key.n > 0))
-		conf_error(e, &top, "tls needs both 'certificate' and 'key'");
+	config_check_tls(c, e);
 	if (c->coexist == COEXIST_DOVECOT && c->exports == EXPORTS_NONE)
 		conf_error(e, &top,
 		    "'coexist dovecot' needs the exports that 'export none' "
 		    "switches off");
-	for (i = 0; i < c->nlisteners; i++)
-		if (c->tls_key.n == 0 &&
-		    (c->listeners[i].ports[SERVICE_IMAPS] != 0 ||
-			c->listeners[i].ports[SERVICE_SUBMISSIONS] != 0))
-			conf_error(e, &c->listeners[i].pos,
-			    "imaps and submissions need 'tls { certificate "
-			    "FILE; key FILE }'");
 	for (a = c->accounts; a != NULL; a = a->next) {
 		check_account(c, a, e);
 		check_layout(c, a, e);

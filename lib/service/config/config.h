@@ -91,6 +91,17 @@ enum { ORGANIZATION_PSL, ORGANIZATION_TREE_WALK };
 enum { CHECKS_AUTO, CHECKS_YES, CHECKS_NO };
 #define CONFIG_MAX_DNSBL 8
 
+/* A certificate besides the hostname's. */
+struct config_tls_host {
+	struct str name; /* A-labels, as clients ask for it */
+	struct str certificate, key;
+	struct conf_pos pos;
+	struct config_tls_host *next;
+};
+enum { TLS_MINIMUM_1_2, TLS_MINIMUM_1_3 };
+#define CONFIG_MAX_TLS_HOSTS 1000
+#define CONFIG_MAX_CERTS     (64 << 20) /* octets of all of them */
+
 struct config {
 	struct str hostname;
 	struct str state_dir, run_dir;
@@ -101,7 +112,10 @@ struct config {
 	int layout;	       /* of accounts that say nothing */
 	struct str index_root; /* below it one for each */
 	uint64_t min_uid;
-	struct str tls_certificate, tls_key;
+	struct str tls_certificate, tls_key; /* of the hostname */
+	int tls_minimum;		     /* TLS_MINIMUM_* */
+	struct config_tls_host *tls_hosts;
+	size_t ntls_hosts;
 	struct str user[PROGS]; /* who runs what, when root starts us */
 	struct str postmaster;	/* account; empty: see config_find() */
 	struct str any_domain;	/* account that gets mail to any address */
@@ -136,6 +150,9 @@ struct config *config_parse(struct str snapshot, struct conf_errors *errors);
 struct config *config_snapshot(struct str);
 void config_free(struct config **);
 void config_print(struct buf *, const struct config *);
+
+/* Certificates and keys, packed as fronts get them (SECRET_TLS). */
+int config_read_certs(const struct config *, struct buf *, struct err *);
 
 /* NULL: there is none of that name (any more) */
 const struct config_listener *

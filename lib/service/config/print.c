@@ -155,6 +155,27 @@ put_checks(struct buf *b, const struct config_checks *k)
 	buf_puts(b, "}\n");
 }
 
+static void
+put_tls(struct buf *b, const struct config *c)
+{
+	const struct config_tls_host *h;
+
+	buf_puts(b, "tls {\n");
+	put(b, 1, "certificate", c->tls_certificate);
+	put(b, 1, "key", c->tls_key);
+	put(b, 1, "minimum",
+	    c->tls_minimum == TLS_MINIMUM_1_3 ? STR("1.3") : STR("1.2"));
+	for (h = c->tls_hosts; h != NULL; h = h->next) {
+		buf_puts(b, "\thost ");
+		conf_print_value(b, h->name);
+		buf_puts(b, " {\n");
+		put(b, 2, "certificate", h->certificate);
+		put(b, 2, "key", h->key);
+		buf_puts(b, "\t}\n");
+	}
+	buf_puts(b, "}\n");
+}
+
 void
 config_print(struct buf *b, const struct config *c)
 {
@@ -182,12 +203,8 @@ config_print(struct buf *b, const struct config *c)
 	put(b, 0, "export", str_from(exports[c->exports]));
 	put(b, 0, "coexist",
 	    c->coexist == COEXIST_DOVECOT ? STR("dovecot") : STR("none"));
-	if (c->tls_key.n > 0) {
-		buf_puts(b, "tls {\n");
-		put(b, 1, "certificate", c->tls_certificate);
-		put(b, 1, "key", c->tls_key);
-		buf_puts(b, "}\n");
-	}
+	if (c->tls_key.n > 0)
+		put_tls(b, c);
 	put_limits(b, &c->limits);
 	put_checks(b, &c->checks);
 	for (i = 0; i < c->nlisteners; i++)

@@ -126,10 +126,6 @@ static const struct conf_row account_rows[] = {
 	{ "first-time-sender-delay", CONF_BOOL, A(delays_first_time) },
 };
 
-static const struct conf_row tls_rows[] = {
-	{ "certificate", CONF_STR, offsetof(struct config, tls_certificate) },
-	{ "key",	 CONF_STR, offsetof(struct config, tls_key) },
-};
 #define K(f) offsetof(struct config, checks.f)
 static const struct conf_row check_rows[] = {
 	{ "enable",	 CONF_WORD, K(enable), .words = switches },
@@ -151,8 +147,8 @@ static const struct conf_row user_rows[] = {
 };
 /* clang-format on */
 
-static bool
-wants_block(const struct conf_node *n, bool named, struct conf_errors *e)
+bool
+config_wants_block(const struct conf_node *n, bool named, struct conf_errors *e)
 {
 	if (n->has_block && n->n == (named ? 1 : 0))
 		return true;
@@ -167,18 +163,9 @@ limits_block(struct arena *a, void *out, const struct conf_node *n,
 {
 	struct config *c = out;
 
-	if (wants_block(n, false, e))
+	if (config_wants_block(n, false, e))
 		conf_apply(a, &c->limits, limit_rows, N(limit_rows), n->child,
 		    "limit", e);
-}
-
-static void
-tls_block(struct arena *a, void *out, const struct conf_node *n,
-    struct conf_errors *e)
-{
-	if (wants_block(n, false, e))
-		conf_apply(
-		    a, out, tls_rows, N(tls_rows), n->child, "tls setting", e);
 }
 
 /* IP, IP:PORT, [IPv6] or [IPv6]:PORT, as c-ares takes them. */
@@ -232,7 +219,7 @@ checks_block(struct arena *a, void *out, const struct conf_node *n,
 {
 	struct config *c = out;
 
-	if (!wants_block(n, false, e))
+	if (!config_wants_block(n, false, e))
 		return;
 	conf_apply(
 	    a, out, check_rows, N(check_rows), n->child, "check setting", e);
@@ -246,7 +233,7 @@ static void
 users_block(struct arena *a, void *out, const struct conf_node *n,
     struct conf_errors *e)
 {
-	if (wants_block(n, false, e))
+	if (config_wants_block(n, false, e))
 		conf_apply(
 		    a, out, user_rows, N(user_rows), n->child, "program", e);
 }
@@ -285,7 +272,7 @@ listener_block(struct arena *a, void *out, const struct conf_node *n,
 	struct config_listener *l;
 	size_t i;
 
-	if (!wants_block(n, true, e))
+	if (!config_wants_block(n, true, e))
 		return;
 	if (c->nlisteners == CONFIG_MAX_LISTENERS) {
 		conf_error(
@@ -335,7 +322,7 @@ config_domain_block(struct arena *a, void *out, const struct conf_node *n,
 	struct config *c = out;
 	struct config_domain *d, **tail = &c->domains;
 
-	if (!wants_block(n, true, e))
+	if (!config_wants_block(n, true, e))
 		return;
 	d = arena_zalloc(a, sizeof(*d));
 	d->name = config_normal_domain(a, n->values[0], &n->where[0], e);
@@ -359,7 +346,7 @@ config_account_block(struct arena *a, void *out, const struct conf_node *n,
 	struct config *c = out;
 	struct config_account *acc, **tail = &c->accounts;
 
-	if (!wants_block(n, true, e))
+	if (!config_wants_block(n, true, e))
 		return;
 	acc = arena_zalloc(a, sizeof(*acc));
 	acc->name = n->values[0];
@@ -416,7 +403,7 @@ static const struct conf_row rows[] = {
 	{ "sync-fast",	      CONF_BOOL,  C(sync_fast) },
 	{ "export",	      CONF_WORD,  C(exports), .words = exports },
 	{ "coexist",	      CONF_WORD,  C(coexist), .words = coexist },
-	{ "tls",	      CONF_BLOCK, .block = tls_block },
+	{ "tls",	      CONF_BLOCK, .block = config_tls_block },
 	{ "users",	      CONF_BLOCK, .block = users_block },
 	{ "limits",	      CONF_BLOCK, .block = limits_block },
 	{ "checks",	      CONF_BLOCK, .block = checks_block },

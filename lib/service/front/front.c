@@ -1,19 +1,62 @@
 #include "service/front/front.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/xalloc.h"
 #include "system/log/log.h"
 
 #define STOP_S 3. /* clients have so long to go */
+
+/* ---- configuration and certificates ---- */
+
+/* false: the one before stays */
+static bool
+renew_tls(
+    SSL_CTX **at, const struct tls_cert *v, size_t n, const struct tls_opts *o)
+{
+	struct err e;
+	SSL_CTX *tls = tls_server_ctx(v, n, o, &e);
+
+	if (tls == NULL) {
+		LOG_ERROR("tls.config", F_ERR(&e));
+		return false;
+	}
+	SSL_CTX_free(*at); /* live sessions hold theirs */
+	*at = tls;
+	return true;
+}
+
+static void
+configure_tls(struct front *f)
+{
+	struct tls_opts o = {
+		.minimum = f->config->tls_minimum == TLS_MINIMUM_1_3 ?
+			       TLS1_3_VERSION :
+			       TLS1_2_VERSION,
+		.has_tickets = f->ops->has_tickets,
+		.is_strict = true,
+	};
+	struct tls_cert *v = xcalloc(CONFIG_MAX_TLS_HOSTS + 1, sizeof(*v));
+	size_t n =
+	    tls_certs_unpack(buf_str(&f->d.tls), v, CONFIG_MAX_TLS_HOSTS + 1);
+
+	if (n == 0)
+		LOG_ERROR(
+		    "tls.config", F_CSTR("err", "malformed certificates"));
+	else if (renew_tls(&f->tls, v, n, &o)) {
+		o.is_strict = false;
+		(void)renew_tls(&f->tls_any_name, v, n, &o);
+	}
+	free(v);
+}
 
 static void
 configure(struct front *f)
 {
 	struct config *c = config_snapshot(buf_str(&f->d.config));
-	struct err e;
-	SSL_CTX *tls;
 
 	if (c != NULL) {
 		if (!f->ops->keeps_configs)
@@ -25,16 +68,16 @@ configure(struct front *f)
 			.handshake_ms = (unsigned)c->limits.handshake_ms,
 		};
 	}
-	if (f->d.key.n == 0)
-		return;
-	tls = tls_server_ctx(
-	    buf_str(&f->d.cert), buf_str(&f->d.key), f->ops->has_tickets, &e);
-	if (tls == NULL) {
-		LOG_ERROR("tls.config", F_ERR(&e));
-		return;
-	}
-	SSL_CTX_free(f->tls); /* live sessions hold theirs */
-	f->tls = tls;
+	if (f->config != NULL && f->d.tls.n > 0)
+		configure_tls(f);
+}
+
+/* Mail is better taken under another name's certificate than in the clear,
+ * which is what a sender does whose handshake failed (RFC 7435). */
+SSL_CTX *
+front_tls(const struct front *f, const struct daemon_listener *l)
+{
+	return l->service == SERVICE_SMTP ? f->tls_any_name : f->tls;
 }
 
 static void

@@ -67,7 +67,8 @@ struct front {
 	struct daemon d;
 	struct ev_loop *loop;
 	struct config *config;
-	SSL_CTX *tls;
+	SSL_CTX *tls;	       /* NULL: none is configured */
+	SSL_CTX *tls_any_name; /* for who asks for a name of others */
 	struct door door;
 	struct idtable clients;
 	uint64_t counter; /* of connections: the log's cid */
@@ -88,6 +89,8 @@ void front_link_init(struct front_link *, struct front *, enum prog,
     void (*lost)(struct front *));
 /* Confine with these directories, then serve until quired says stop. */
 void front_run(struct front *, const struct confine_dir *, size_t n);
+/* How a handshake on this listener begins. */
+SSL_CTX *front_tls(const struct front *, const struct daemon_listener *);
 /* A client is gone: was it the last one we waited for? */
 void front_left(struct front *);
 

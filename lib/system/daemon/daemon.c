@@ -88,10 +88,8 @@ take_secret(struct daemon *d, struct ipc_msg *m)
 
 	if (!msg_unpack_tag(m, &tag))
 		return;
-	if (tag.kind == SECRET_CERT)
-		read_fd(m, &d->cert);
-	else if (tag.kind == SECRET_KEY)
-		read_fd(m, &d->key);
+	if (tag.kind == SECRET_TLS)
+		read_fd(m, &d->tls);
 	else if (tag.kind == SECRET_CID)
 		read_fd(m, &d->cid_key);
 }
@@ -196,8 +194,7 @@ daemon_init(struct daemon *d, const char *name)
 		.spool_dir = -1,
 		.metrics = -1 };
 	buf_init(&d->config, MAX_SNAPSHOT);
-	buf_init(&d->cert, 1 << 20);
-	buf_init(&d->key, 1 << 20);
+	buf_init(&d->tls, MAX_SNAPSHOT);
 	buf_init(&d->cid_key, 4096);
 	if (getsockopt(DAEMON_CTL, SOL_SOCKET, SO_TYPE, &type, &n) == -1 ||
 	    type != SOCK_SEQPACKET) {

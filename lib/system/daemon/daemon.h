@@ -40,9 +40,9 @@ struct daemon {
 	unsigned nlisteners;
 	struct daemon_peer peers[DAEMON_MAX_PEERS];
 	unsigned npeers;
-	struct buf cert, key, cid_key; /* PEM, PEM, 16 bytes */
-	int auth_dir, spool_dir;       /* -1 if not given */
-	int metrics;		       /* descriptor of the page, -1 */
+	struct buf tls, cid_key; /* certificates and keys, 16 bytes */
+	int auth_dir, spool_dir; /* -1 if not given */
+	int metrics;		 /* descriptor of the page, -1 */
 	uid_t uid;
 	gid_t gid;
 	char recv_buf[IPC_MAX];

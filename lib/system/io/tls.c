@@ -5,6 +5,9 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "base/cur.h"
+#include "base/xalloc.h"
+
 static int
 fail(struct err *e, const char *what)
 {
@@ -51,16 +54,17 @@ use_key(SSL_CTX *ctx, struct str pem, struct err *e)
 	return rc;
 }
 
-SSL_CTX *
-tls_server_ctx(struct str chain, struct str key, bool tickets, struct err *e)
+static SSL_CTX *
+one_ctx(const struct tls_cert *c, const struct tls_opts *o, struct err *e)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	struct err why;
 
 	if (ctx == NULL) {
 		fail(e, "TLS context");
 		return NULL;
 	}
-	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_min_proto_version(ctx, o->minimum);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 				  SSL_MODE_RELEASE_BUFFERS |
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -68,15 +72,57 @@ tls_server_ctx(struct str chain, struct str key, bool tickets, struct err *e)
 	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	if (!tickets) {
+	if (!o->has_tickets) {
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 		SSL_CTX_set_num_tickets(ctx, 0);
 	}
-	if (use_chain(ctx, chain, e) == -1 || use_key(ctx, key, e) == -1) {
+	if (use_chain(ctx, c->chain, &why) == -1 ||
+	    use_key(ctx, c->key, &why) == -1) {
+		err_set(e, why.kind, "certificate of %.*s: %s",
+		    STR_ARG(c->name), why.text);
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
 	return ctx;
+}
+
+size_t
+tls_certs_unpack(struct str packed, struct tls_cert *v, size_t max)
+{
+	struct cur c;
+	size_t n = 0;
+
+	cur_init(&c, packed);
+	while (n < max && !cur_done(&c) && cur_blob(&c, &v[n].name) &&
+	       cur_blob(&c, &v[n].chain) && cur_blob(&c, &v[n].key))
+		n++;
+	return cur_done(&c) ? n : 0;
+}
+
+SSL_CTX *
+tls_server_ctx(
+    const struct tls_cert *v, size_t n, const struct tls_opts *o, struct err *e)
+{
+	struct tls_name *names = xcalloc(n, sizeof(*names));
+	SSL_CTX *first = one_ctx(&v[0], o, e);
+	size_t i;
+
+	for (i = 1; i < n && first != NULL; i++) {
+		names[i - 1].ctx = one_ctx(&v[i], o, e);
+		if (names[i - 1].ctx == NULL)
+			break;
+		names[i - 1].name = str_dup(v[i].name);
+	}
+	/* the names are the table's from here on, also if it fails */
+	if (first == NULL || i < n)
+		tls_names_free(names, i == 0 ? 0 : i - 1);
+	else if (tls_choose_by_name(
+		     first, v[0].name, o->is_strict, names, n - 1))
+		return first;
+	else
+		err_set(e, ERR_TEMP, "out of memory for TLS");
+	SSL_CTX_free(first);
+	return NULL;
 }
 
 bool

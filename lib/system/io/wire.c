@@ -33,7 +33,11 @@ tls_result(struct wire *w, int rc)
 		w->why = strerror(errno);
 		return WIRE_ERROR;
 	default:
-		w->why = ERR_reason_error_string(ERR_peek_error());
+		/* the one callback that can fail chooses a certificate */
+		w->why =
+		    ERR_GET_REASON(ERR_peek_error()) == SSL_R_CALLBACK_FAILED ?
+			"no certificate for the name it asked for" :
+			ERR_reason_error_string(ERR_peek_error());
 		return WIRE_ERROR;
 	}
 }

@@ -16,7 +16,7 @@ enum msg_type {
 	MSG_CONFIG = 1, /* descriptor: sealed configuration snapshot */
 	MSG_LISTENER,	/* descriptor: listening socket */
 	MSG_PEER,	/* descriptor: channel to another program */
-	MSG_SECRET,	/* descriptor: sealed file (certificate, key) */
+	MSG_SECRET,	/* descriptor: sealed file (certificates, key) */
 	MSG_DIR,	/* descriptor: a directory */
 	MSG_METRICS,	/* descriptor: the page where a front counts */
 	MSG_GO,		/* all of it has been sent: confine and begin */
@@ -98,7 +98,9 @@ struct msg_tag {
 	uint32_t kind, instance;
 	struct str name;
 };
-enum { SECRET_CERT, SECRET_KEY, SECRET_CID };
+/* SECRET_TLS: of each certificate its name, chain and key, packed as blobs;
+ * the first is the hostname's */
+enum { SECRET_TLS, SECRET_CID };
 enum { DIR_AUTH, DIR_SPOOL };
 void msg_pack_tag(struct buf *, uint16_t type, const struct msg_tag *);
 bool msg_unpack_tag(struct ipc_msg *, struct msg_tag *);

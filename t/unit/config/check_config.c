@@ -216,6 +216,42 @@ START_TEST(layout)
 }
 END_TEST
 
+#define PEM " {\n certificate /hc\n key /hk\n }\n"
+#define TLS "tls {\n certificate /c\n key /k\n"
+
+/* Also from the snapshot. */
+START_TEST(tls)
+{
+	struct config *c[2];
+	struct buf b;
+	int i;
+
+	put("quire.conf", MAIN TLS "minimum 1.3\nhost Imap.Example.org" PEM
+				   "host m\xc3\xbcnchen.example" PEM "}\n");
+	c[0] = load();
+	buf_init(&b, 1 << 20);
+	config_print(&b, c[0]);
+	c[1] = config_snapshot(buf_str(&b));
+	for (i = 0; i < 2; i++) {
+		const struct config_tls_host *h = c[i]->tls_hosts;
+
+		ck_assert_int_eq(c[i]->tls_minimum, TLS_MINIMUM_1_3);
+		ck_assert_uint_eq(c[i]->ntls_hosts, 2);
+		ck_assert(str_eq(h->name, STR("imap.example.org")));
+		ck_assert(str_eq(h->certificate, STR("/hc")));
+		ck_assert(str_eq(h->key, STR("/hk")));
+		ck_assert(str_eq(h->next->name, STR("xn--mnchen-3ya.example")));
+		ck_assert(str_eq(c[i]->tls_certificate, STR("/c")));
+		config_free(&c[i]);
+	}
+	buf_release(&b);
+	put("quire.conf", MAIN TLS "}\n");
+	c[0] = load();
+	ck_assert_int_eq(c[0]->tls_minimum, TLS_MINIMUM_1_2);
+	config_free(&c[0]);
+}
+END_TEST
+
 static const struct {
 	const char *file, *text, *error;
 } wrongs[] = {
@@ -233,6 +269,21 @@ static const struct {
 	{ "quire.conf",
 	    "hostname x\nlistener l {\n address 127.0.0.1\n imaps 993\n}\n",
 	    "imaps and submissions need 'tls" },
+	{ "quire.conf", MAIN "tls {\n certificate /c\n}\n", "tls needs both" },
+	{ "quire.conf", MAIN TLS "minimum 1.1\n}\n", "allowed: 1.2, 1.3" },
+	{ "quire.conf", MAIN TLS "host x.example {\n key /k\n }\n}\n",
+	    "tls host 'x.example' needs both" },
+	{ "quire.conf", MAIN TLS "host {\n key /k\n }\n}\n",
+	    "'host' is a block: host NAME" },
+	{ "quire.conf", MAIN TLS "host x..y" PEM "}\n",
+	    "'x..y' is not a domain name" },
+	{ "quire.conf",
+	    MAIN TLS "host x.example" PEM "host X.Example" PEM "}\n",
+	    "tls host 'X.Example' is given twice" },
+	{ "quire.conf", MAIN TLS "host MAIL.example.org" PEM "}\n",
+	    "'mail.example.org' is the hostname" },
+	{ "quire.conf", MAIN "tls {\nhost x.example" PEM "}\n",
+	    "of the hostname are missing" },
 	{ "quire.conf", MAIN "checks {\n resolver here\n}\n",
 	    "resolver 'here' is not IP" },
 	{ "quire.conf", MAIN "checks {\n resolver 127.0.0.1:53,\n}\n",
@@ -390,6 +441,7 @@ main(void)
 	tcase_add_loop_test(t, errors, 0, N(wrongs));
 	tcase_add_test(t, first_time);
 	tcase_add_test(t, rules);
+	tcase_add_test(t, tls);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
