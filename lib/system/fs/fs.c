@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -69,6 +70,27 @@ fs_pread_all(int fd, void *p, size_t n, uint64_t off)
 		done += (size_t)got;
 	}
 	return (ssize_t)done;
+}
+
+bool
+fs_identify(int dirfd, const char *path, struct fs_id *id)
+{
+	struct statx x;
+
+	if (statx(dirfd, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
+		STATX_INO | STATX_SIZE | STATX_NLINK, &x) == -1)
+		return false;
+	*id = (struct fs_id){ .dev = makedev(x.stx_dev_major, x.stx_dev_minor),
+		.ino = x.stx_ino,
+		.size = x.stx_size,
+		.nlink = x.stx_nlink };
+	return true;
+}
+
+bool
+fs_is_same(const struct fs_id *a, const struct fs_id *b)
+{
+	return a->ino == b->ino && a->dev == b->dev;
 }
 
 int

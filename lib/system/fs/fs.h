@@ -32,6 +32,22 @@ DIR *fs_read_dir(int dirfd, const char *path);
 /* Make a directory durable: fsync of the descriptor. */
 int fs_sync_dir(int dirfd);
 int fs_sync_data(int fd); /* fdatasync */
+/*
+ * Which file it is and how long, without its times. Since Linux 6.13 the next
+ * write to a file whose times were asked for records finer ones: its inode
+ * changes with each write and not with each tick of the clock, and every
+ * fdatasync that has to write inodes takes half as long again.
+ */
+struct fs_id {
+	dev_t dev;
+	ino_t ino;
+	uint64_t size;
+	uint32_t nlink;
+};
+
+/* path: "" for dirfd itself; false with errno */
+bool fs_identify(int dirfd, const char *path, struct fs_id *);
+bool fs_is_same(const struct fs_id *, const struct fs_id *);
 /* Whole file into buf (bounded by buf->max). */
 int fs_read_file(int dirfd, const char *path, struct buf *, struct err *);
 /*

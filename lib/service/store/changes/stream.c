@@ -23,7 +23,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
@@ -297,23 +296,17 @@ enum put {
 	PUT_FAILED,
 };
 
-/*
- * The file of that name, if it is ours. Not by stat(2): where that has been
- * asked for times, the next write has to record a finer one, and costs twice
- * as much.
- */
+/* The file of that name, if it is ours. */
 static bool
 look_at_name(struct account *a, uint64_t *size)
 {
 	const struct stream *s = &a->stream;
-	struct statx x;
+	struct fs_id id;
 
-	if (statx(dir_of(a), CURRENT, AT_SYMLINK_NOFOLLOW,
-		STATX_INO | STATX_SIZE, &x) == -1)
+	if (!fs_identify(dir_of(a), CURRENT, &id))
 		return false;
-	*size = x.stx_size;
-	return x.stx_ino == s->ino &&
-	       makedev(x.stx_dev_major, x.stx_dev_minor) == s->dev;
+	*size = id.size;
+	return id.ino == s->ino && id.dev == s->dev;
 }
 
 static enum put

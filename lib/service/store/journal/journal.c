@@ -231,14 +231,14 @@ journal_create(
     struct journal *j, const struct journal_spec *spec, struct err *e)
 {
 	char head[JOURNAL_HEAD];
-	struct stat st;
+	struct fs_id id;
 	int rc = -1;
 
 	close_fd(&j->fd);
 	if (step_unlink(j->dirfd, "journal.tmp") == -1 && errno != ENOENT)
 		return err_sys(e, "remove journal.tmp");
 	j->fd = step_creat(j->dirfd, "journal.tmp");
-	if (j->fd == -1 || fstat(j->fd, &st) == -1)
+	if (j->fd == -1 || !fs_identify(j->fd, "", &id))
 		return err_sys(e, "create journal");
 	j->gen++;
 	memcpy(j->mailboxid, spec->mailboxid, 16);
@@ -250,9 +250,9 @@ journal_create(
 	j->base_off = spec->base_off;
 	j->prev_end = spec->prev_end;
 	j->carry_end = spec->carry_end;
-	j->ino = st.st_ino;
+	j->ino = id.ino;
 	fs_random(&j->salt, sizeof(j->salt));
-	journal_head_pack(head, j, st.st_ino);
+	journal_head_pack(head, j, id.ino);
 	if (step_pwrite(j->fd, str_make(head, sizeof(head)), 0) == -1) {
 		err_sys(e, "write journal");
 		goto done;
@@ -280,13 +280,12 @@ done:
 /* ---- reading what others wrote ---- */
 
 static bool
-same_file(int dirfd, const char *name, int fd, struct stat *st)
+same_file(int dirfd, const char *name, int fd, struct fs_id *id)
 {
-	struct stat at;
+	struct fs_id at;
 
-	return fstat(fd, st) == 0 &&
-	       fstatat(dirfd, name, &at, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       at.st_ino == st->st_ino && at.st_dev == st->st_dev;
+	return fs_identify(fd, "", id) && fs_identify(dirfd, name, &at) &&
+	       fs_is_same(&at, id);
 }
 
 int
@@ -295,19 +294,19 @@ journal_follow(
 {
 	uint64_t from = j->end, upto;
 	enum journal_tail tail;
-	struct stat st;
+	struct fs_id id;
 
 	if (j->is_hidden)
 		return 0;
-	if (fstat(j->fd, &st) == -1)
+	if (!fs_identify(j->fd, "", &id))
 		return err_sys(e, "stat journal");
 	pub_read(j);
 	j->mtime = 0;
-	upto = (uint64_t)st.st_size;
+	upto = id.size;
 	tail = journal_tail(j);
 	/* without a pub of ours: is it still the journal? */
-	if (st.st_nlink == 0 || tail == TAIL_CHANGED ||
-	    (!j->pub_ok && !same_file(j->dirfd, "journal", j->fd, &st)))
+	if (id.nlink == 0 || tail == TAIL_CHANGED ||
+	    (!j->pub_ok && !same_file(j->dirfd, "journal", j->fd, &id)))
 		return 2;
 	if (j->pub_ok && j->pub.end < upto)
 		upto = j->pub.end;
@@ -388,7 +387,7 @@ catch_up(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 int
 journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 {
-	struct stat st;
+	struct fs_id id;
 	int rc, tries = 0;
 
 	if (j->readonly)
@@ -396,7 +395,7 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 	for (;;) {
 		if (fs_lock(j->lockfd, LOCK_WRITER, true, j->lock_ms, e) == -1)
 			return -1;
-		if (same_file(j->dirfd, "lock", j->lockfd, &st))
+		if (same_file(j->dirfd, "lock", j->lockfd, &id))
 			break;
 		fs_unlock(j->lockfd, LOCK_WRITER);
 		if (++tries == 3)
@@ -407,10 +406,10 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 			return j->lockfd == -1 && errno == ENOENT ? 2 : -1;
 	}
 	j->is_locked = true;
-	if (!same_file(j->dirfd, "journal", j->fd, &st))
+	if (!same_file(j->dirfd, "journal", j->fd, &id))
 		rc = 2;
 	else {
-		j->size = (uint64_t)st.st_size;
+		j->size = id.size;
 		rc = catch_up(j, apply, arg, e);
 	}
 	if (rc == 0 && j->is_broken)

@@ -39,12 +39,12 @@ pubs_close(struct account *a)
 static bool
 are_there(struct account *a)
 {
-	struct stat st;
+	struct fs_id id;
 	struct pubs *p;
 	int fd;
 
-	if (a->pubs != NULL && fstat(a->pubs->slots.fd, &st) == 0 &&
-	    st.st_nlink > 0)
+	if (a->pubs != NULL && fs_identify(a->pubs->slots.fd, "", &id) &&
+	    id.nlink > 0)
 		return true;
 	pubs_close(a);
 	if (a->opts.readonly || a->acctfd == -1)
