@@ -26,7 +26,9 @@ elif [ "$failed" -gt 0 ]; then
 	for t in $(find "$BUILD" -name '*.trs' -exec \
 	    grep -lE '^:test-result: (FAIL|ERROR|XPASS)' {} +); do
 		echo "---- ${t%.trs}.log"
-		grep -vE '^(ok|PASS)' "${t%.trs}.log" | tail -n 60
+		# what failed, with its reasons; then how it ended
+		grep -A 12 '^not ok' "${t%.trs}.log" | grep -v '^ok' | head -n 60
+		grep -vE '^(ok|PASS)' "${t%.trs}.log" | tail -n 30
 	done
 fi
 if [ "${CI-}" = true ] && [ "$skipped" -gt 0 ]; then
