@@ -20,6 +20,7 @@
 #include "service/store/adopt.h"
 #include "service/store/mailbox.h"
 #include "service/store/ops_int.h"
+#include "system/fs/fs.h"
 
 /* ---- step.c: every system call that changes the disk ---- */
 /*
@@ -157,7 +158,8 @@ struct journal {
 	enum journal_kind kind;
 	int dirfd; /* the quire/ or acct/ directory, borrowed */
 	int fd, lockfd, pubfd;
-	int lock_ms; /* so long it waits for a lock */
+	struct fs_id file, lock; /* of fd and lockfd, when they were opened */
+	int lock_ms;		 /* so long it waits for a lock */
 	bool readonly, is_locked;
 	bool is_hidden; /* in memory only (journal_hidden.c) */
 	bool is_broken; /* a sync failed: what is on disk is not known */

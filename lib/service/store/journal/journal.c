@@ -166,7 +166,8 @@ journal_open_lock(struct journal *j, struct err *e)
 	close_fd(&j->lockfd);
 	j->lockfd = j->readonly ? fs_open_file(j->dirfd, "lock", O_RDONLY, 0) :
 				  step_open(j->dirfd, "lock");
-	if (j->lockfd == -1 && !(j->readonly && errno == ENOENT))
+	if (j->lockfd != -1 ? !fs_identify(j->lockfd, "", &j->lock) :
+			      !(j->readonly && errno == ENOENT))
 		return err_sys(e, "open lock");
 	return 0;
 }
@@ -180,7 +181,7 @@ journal_open_as(struct journal *j, const char *name, struct err *e)
 	close_fd(&j->fd);
 	j->fd =
 	    fs_open_file(j->dirfd, name, j->readonly ? O_RDONLY : O_RDWR, 0);
-	if (j->fd == -1)
+	if (j->fd == -1 || !fs_identify(j->fd, "", &j->file))
 		return err_sys(e, "open %s", name);
 	n = journal_pread(j, head, sizeof(head), 0);
 	if (n != JOURNAL_HEAD || !journal_head_unpack(head, j)) {
@@ -231,14 +232,13 @@ journal_create(
     struct journal *j, const struct journal_spec *spec, struct err *e)
 {
 	char head[JOURNAL_HEAD];
-	struct fs_id id;
 	int rc = -1;
 
 	close_fd(&j->fd);
 	if (step_unlink(j->dirfd, "journal.tmp") == -1 && errno != ENOENT)
 		return err_sys(e, "remove journal.tmp");
 	j->fd = step_creat(j->dirfd, "journal.tmp");
-	if (j->fd == -1 || !fs_identify(j->fd, "", &id))
+	if (j->fd == -1 || !fs_identify(j->fd, "", &j->file))
 		return err_sys(e, "create journal");
 	j->gen++;
 	memcpy(j->mailboxid, spec->mailboxid, 16);
@@ -250,9 +250,9 @@ journal_create(
 	j->base_off = spec->base_off;
 	j->prev_end = spec->prev_end;
 	j->carry_end = spec->carry_end;
-	j->ino = id.ino;
+	j->ino = j->file.ino;
 	fs_random(&j->salt, sizeof(j->salt));
-	journal_head_pack(head, j, id.ino);
+	journal_head_pack(head, j, j->ino);
 	if (step_pwrite(j->fd, str_make(head, sizeof(head)), 0) == -1) {
 		err_sys(e, "write journal");
 		goto done;
@@ -279,13 +279,12 @@ done:
 
 /* ---- reading what others wrote ---- */
 
+/* Has the file that we know this name still? id: of what has it. */
 static bool
-same_file(int dirfd, const char *name, int fd, struct fs_id *id)
+has_name(const struct journal *j, const char *name, const struct fs_id *known,
+    struct fs_id *id)
 {
-	struct fs_id at;
-
-	return fs_identify(fd, "", id) && fs_identify(dirfd, name, &at) &&
-	       fs_is_same(&at, id);
+	return fs_identify(j->dirfd, name, id) && fs_is_same(id, known);
 }
 
 int
@@ -306,7 +305,7 @@ journal_follow(
 	tail = journal_tail(j);
 	/* without a pub of ours: is it still the journal? */
 	if (id.nlink == 0 || tail == TAIL_CHANGED ||
-	    (!j->pub_ok && !same_file(j->dirfd, "journal", j->fd, &id)))
+	    (!j->pub_ok && !has_name(j, "journal", &j->file, &id)))
 		return 2;
 	if (j->pub_ok && j->pub.end < upto)
 		upto = j->pub.end;
@@ -395,7 +394,7 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 	for (;;) {
 		if (fs_lock(j->lockfd, LOCK_WRITER, true, j->lock_ms, e) == -1)
 			return -1;
-		if (same_file(j->dirfd, "lock", j->lockfd, &id))
+		if (has_name(j, "lock", &j->lock, &id))
 			break;
 		fs_unlock(j->lockfd, LOCK_WRITER);
 		if (++tries == 3)
@@ -406,7 +405,7 @@ journal_lock(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 			return j->lockfd == -1 && errno == ENOENT ? 2 : -1;
 	}
 	j->is_locked = true;
-	if (!same_file(j->dirfd, "journal", j->fd, &id))
+	if (!has_name(j, "journal", &j->file, &id))
 		rc = 2;
 	else {
 		j->size = id.size;

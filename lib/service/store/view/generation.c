@@ -107,6 +107,7 @@ take_over(struct mailbox *m, struct journal *n)
 	if (n->cache_no != j->cache_no)
 		memset(m->v.cache, 0, m->v.n * sizeof(*m->v.cache));
 	n->lockfd = j->lockfd;
+	n->lock = j->lock;
 	n->lock_ms = j->lock_ms;
 	n->is_locked = j->is_locked;
 	if (n->pubfd != j->pubfd)
@@ -248,6 +249,7 @@ generation_follow(struct mailbox *m)
 
 	journal_init(&n, JOURNAL_MAILBOX, m->qfd, j->readonly);
 	n.lockfd = j->lockfd;
+	n.lock = j->lock;
 	if (j->readonly && n.lockfd == -1)
 		return false;
 	if (journal_open(&n, NULL) == -1 || n.gen != j->gen + 1 ||

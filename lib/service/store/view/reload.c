@@ -219,24 +219,21 @@ static int
 settle_accounts(struct mailbox *m, struct err *e)
 {
 	struct journal *j = &m->j;
-	struct fs_id id;
 	uint64_t ino = m->v.ino != 0 ? m->v.ino : j->ino, gap;
 	bool put_back = was_put_back(m, &gap);
 	uint32_t i;
 
 	ops_clear(&m->ops);
-	if (!fs_identify(j->fd, "", &id))
-		return err_sys(e, "stat journal");
-	if (id.ino != ino || j->was_short) {
+	if (j->file.ino != ino || j->was_short) {
 		mailbox_log(m, 1, "store.restored",
 		    "journal is a restored copy: UIDs skip ahead");
-		op_words_pack(&m->ops, OP_RESTORE, id.ino,
+		op_words_pack(&m->ops, OP_RESTORE, j->file.ino,
 		    gap > UID_GAP_RESTORE ? gap : UID_GAP_RESTORE);
 	} else if (put_back) {
 		mailbox_log(m, 1, "store.restored",
 		    "the mailbox was further than its journal: UIDs skip "
 		    "ahead");
-		op_words_pack(&m->ops, OP_RESTORE, id.ino, gap);
+		op_words_pack(&m->ops, OP_RESTORE, j->file.ino, gap);
 	} else if (j->was_salvaged || (j->was_cut && j->last_boot != 0 &&
 					  j->last_boot != boot_id()))
 		op_words_pack(&m->ops, OP_BOOT, j->last_boot, UID_GAP_CUT);
