@@ -20,6 +20,7 @@ look(struct session *s)
 	mailbox_watch_clear(s->mbox);
 	changes_tell(s, true);
 	out_flush(&s->out);
+	mailbox_tidy(s->mbox);
 }
 
 struct wait {
@@ -41,7 +42,7 @@ timeout_of(const struct session *s, const struct wait *w)
 	due = s->mbox == NULL ? -1 : mailbox_due_ms(s->mbox);
 	if (due != -1 && now + due < until)
 		until = now + due + 1;
-	/* looking exports too */
+	/* tidying exports, too */
 	due = s->mbox == NULL ? -1 : mailbox_export_due_ms(s->mbox);
 	if (due != -1 && now + due < until)
 		until = now + due + 1;

@@ -332,6 +332,7 @@ store(struct mailbox *m, int text, uint16_t flags, uint64_t kw)
 
 	uids_of(m, text, &r);
 	rc = mailbox_store(m, &r, &fc, NULL, NULL, NULL);
+	mailbox_tidy(m);
 	ranges_release(&r);
 	return rc == 0;
 }
@@ -343,6 +344,7 @@ sync_box(struct mailbox *m)
 
 	mailbox_sync(m, true, &ch, NULL);
 	mailbox_changes_release(&ch);
+	mailbox_tidy(m);
 }
 
 static bool

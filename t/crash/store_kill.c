@@ -63,6 +63,7 @@ sync_box(struct mailbox *m)
 	if (mailbox_sync(m, true, &ch, &e) == -1)
 		failed("sync", &e);
 	mailbox_changes_release(&ch);
+	mailbox_tidy(m);
 }
 
 static void

@@ -85,7 +85,7 @@ bool mailbox_is_readonly(const struct mailbox *);
 
 /*
  * Write down for other servers what has arrived, if exports are kept and it
- * was not done just now. Closing does it too, and mailbox_sync().
+ * was not done just now. Closing does it too, and mailbox_tidy().
  */
 void mailbox_export(struct mailbox *);
 /* ms until somebody who waits should call it, 0..5000; -1: nothing to do. */
@@ -129,6 +129,13 @@ struct mailbox_changes {
 int mailbox_sync(
     struct mailbox *, bool may_expunge, struct mailbox_changes *, struct err *);
 void mailbox_changes_release(struct mailbox_changes *);
+/*
+ * What a session owes to others and to later ones, for when its client has its
+ * answer: file names follow the flags, files of expunged messages go, a new
+ * index is written, other servers' lists are. A part of it at a time; closing
+ * does the rest. It reports nothing: what fails is tried again.
+ */
+void mailbox_tidy(struct mailbox *);
 
 /*
  * The UIDs expunged since that modseq (QRESYNC, RFC 7162, 3.2.5.1), as far as

@@ -146,6 +146,8 @@ sync_session(struct session *x, bool may_expunge)
 	      told.uidnext == mailbox_counts(x->m)->uidnext &&
 	      told.unseen == mailbox_counts(x->m)->unseen);
 	x->seen = mailbox_counts(x->m)->highestmodseq;
+	if (rnd(4) > 0)
+		mailbox_tidy(x->m);
 }
 
 static int

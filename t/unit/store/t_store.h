@@ -159,6 +159,7 @@ t_sync(struct mailbox *m, struct mailbox_changes *ch)
 	if (mailbox_sync(m, true, ch == NULL ? &mine : ch, &e) == -1)
 		ck_abort_msg("sync: %s", e.text);
 	mailbox_changes_release(&mine);
+	mailbox_tidy(m);
 }
 
 static inline int
@@ -171,6 +172,7 @@ t_store(struct mailbox *m, uint32_t lo, uint32_t hi, int how, uint16_t flags)
 	ranges_init(&r, 4);
 	ranges_add(&r, lo, hi);
 	rc = mailbox_store(m, &r, &fc, NULL, NULL, NULL);
+	mailbox_tidy(m);
 	ranges_release(&r);
 	return rc;
 }

@@ -1,9 +1,9 @@
 /*
  * flags - STORE and keywords.
  *
- * 1. The journal is the truth; names follow. Up to MIRROR_NOW messages are
- *    renamed at once, with their intents in the same transaction; the rest
- *    later, in batches.
+ * 1. The journal is the truth; names follow, when the client has its answer
+ *    (mailbox_tidy()). Up to MIRROR_NOW messages have their intents in the
+ *    same transaction.
  * 2. UNCHANGEDSINCE is judged under the lock, at the end of the journal.
  */
 #include "service/store/store_int.h"
@@ -208,7 +208,7 @@ store_range(struct store *s, uint32_t lo, uint32_t hi)
 		store_row(s, row);
 }
 
-/* Intents for the renames that follow at once. */
+/* Intents for the renames that follow. */
 static void
 add_intents(struct mailbox *m, const struct flag_change *fc,
     const struct ranges *changed)
@@ -294,9 +294,5 @@ mailbox_store(struct mailbox *m, const struct ranges *uids,
 			view_mirror(&m->v, uids->v[i].hi);
 		}
 	mailbox_unlock(m);
-	/* Names lag at most until the next sync; failing here is no failure
-	 * of STORE. */
-	if (rc == 0 && s.n > 0 && s.n <= MIRROR_NOW)
-		mailbox_mirror(m, MIRROR_NOW, NULL);
 	return rc;
 }

@@ -6,6 +6,8 @@
  *    then flags and new messages in the final numbering.
  * 3. A scan that fails is logged; the session goes on with what the journal
  *    says.
+ * 4. Who waits for an answer waits for what it says and no more. What is done
+ *    for others and for later is mailbox_tidy()'s.
  */
 #include "service/store/index_int.h"
 
@@ -115,12 +117,10 @@ is_quiet(struct mailbox *m, bool may_expunge)
 {
 	struct view *v = &m->v;
 
-	return journal_is_quiet(&m->j) && !m->is_dead && !m->must_generate &&
-	       v->ntouched == 0 && v->shown == v->n &&
-	       (v->nghosts == 0 || !may_expunge) &&
+	return journal_is_quiet(&m->j) && !m->is_dead && v->ntouched == 0 &&
+	       v->shown == v->n && (v->nghosts == 0 || !may_expunge) &&
 	       v->keywords_told == v->nkeywords && v->pending_from == 0 &&
-	       (m->j.readonly || (v->mirror_lo > v->mirror_hi &&
-				     v->ngone == 0 && !scan_is_due(m)));
+	       (m->j.readonly || !scan_is_due(m));
 }
 
 int
@@ -131,10 +131,8 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 
 	ch->n = 0;
 	m->is_read = m->is_read || !m->readonly;
-	mailbox_export(m);
 	if (index_was_cut(m->v.block))
 		m->is_dead = true;
-	mailbox_cache_flush(m);
 	if (is_quiet(m, may_expunge))
 		return 0;
 	if (m->j.must_audit && !m->j.readonly && !journal_is_whole(&m->j)) {
@@ -144,17 +142,9 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 	}
 	if (!m->is_dead && mailbox_follow(m, e) == -1)
 		return -1;
-	if (!m->j.readonly && !m->is_dead && !m->v.is_gone) {
-		if (scan_is_due(m) && mailbox_scan(m, &why) == -1)
-			mailbox_log(m, 1, "store.scan", why.text);
-		if (m->is_read && mailbox_mirror(m, MIRROR_NOW, &why) == -1)
-			mailbox_log(m, 1, "store.mirror", why.text);
-		if (mailbox_bury(m, MIRROR_NOW, &why) == -1)
-			mailbox_log(m, 1, "store.bury", why.text);
-	}
-	if (!m->is_dead && generation_is_due(m) &&
-	    generation_make(m, &why) == -1)
-		mailbox_log(m, 1, "store.generation", why.text);
+	if (!m->j.readonly && !m->is_dead && !m->v.is_gone && scan_is_due(m) &&
+	    mailbox_scan(m, &why) == -1)
+		mailbox_log(m, 1, "store.scan", why.text);
 	if (m->is_dead || m->v.is_gone) {
 		m->is_dead = true;
 		tell(ch, CHANGE_UIDVALIDITY, 0, 0);
@@ -162,4 +152,22 @@ mailbox_sync(struct mailbox *m, bool may_expunge, struct mailbox_changes *ch,
 	}
 	report(&m->v, may_expunge, ch);
 	return 0;
+}
+
+void
+mailbox_tidy(struct mailbox *m)
+{
+	struct err why;
+
+	mailbox_export(m);
+	if (m->is_dead || m->v.is_gone)
+		return;
+	mailbox_cache_flush(m);
+	if (m->is_read && mailbox_mirror(m, MIRROR_NOW, &why) == -1)
+		mailbox_log(m, 1, "store.mirror", why.text);
+	if (mailbox_bury(m, MIRROR_NOW, &why) == -1)
+		mailbox_log(m, 1, "store.bury", why.text);
+	if (!m->is_dead && generation_is_due(m) &&
+	    generation_make(m, &why) == -1)
+		mailbox_log(m, 1, "store.generation", why.text);
 }
