@@ -23,7 +23,7 @@ complete(struct mailbox *m, struct err *e)
 		uint32_t lo = m->v.mirror_lo;
 
 		rc = mailbox_mirror(m, MIRROR_BATCH, e) == -1 ? -1 : 0;
-		if (rc == 0 && m->v.mirror_lo == lo)
+		if (rc == 0 && m->v.mirror_lo == lo && lo <= m->v.mirror_hi)
 			rc = err_set(e, ERR_TEMP, UIDLIST_LOCK " is held");
 	}
 	if (rc == 0)
