@@ -124,24 +124,38 @@ send_memfd(struct quired *q, struct child *c, uint16_t type, uint32_t kind,
 	close(fd);
 }
 
+/* All that the front does not have: NULL, it has none. */
 static void
-send_listeners(struct quired *q, struct child *c)
+send_listeners(struct quired *q, struct child *c, const struct listeners *has)
 {
 	struct buf b;
 	unsigned i;
 
 	buf_init(&b, IPC_MAX);
-	for (i = 0; i < q->nlisteners; i++) {
-		const struct listener *l = &q->listeners[i];
+	for (i = 0; i < q->set.listen.n; i++) {
+		const struct listener *l = &q->set.listen.v[i];
 		struct msg_listener m = { (uint8_t)l->service, l->plain_login,
 			l->no_limits, str_from(l->name), str_from(l->address) };
 
-		if (!wants_service(c->prog, l->service))
+		if (!wants_service(c->prog, l->service) ||
+		    (has != NULL && listen_has(has, l->id)))
 			continue;
-		msg_pack_listener(&b, &m);
+		msg_pack_listener(&b, l->id, &m);
 		send_fd(q, c, &b, l->fd);
 	}
 	buf_release(&b);
+}
+
+static void
+change_listeners(struct quired *q, struct child *c, const struct listeners *old)
+{
+	unsigned i;
+
+	for (i = 0; i < old->n; i++)
+		if (wants_service(c->prog, old->v[i].service) &&
+		    !listen_has(&q->set.listen, old->v[i].id))
+			send_tag(q, c, MSG_UNLISTEN, old->v[i].id, 0, -1);
+	send_listeners(q, c, old);
 }
 
 /* The page outlives the front: one that was started again goes on counting. */
@@ -261,7 +275,7 @@ start(struct quired *q, struct child *c)
 	}
 	if (end != c->ctl_child)
 		close(end);
-	send_listeners(q, c);
+	send_listeners(q, c, NULL);
 	if (is_front(c))
 		send_metrics(q, c);
 	if (c->prog == PROG_AUTHD)
@@ -376,8 +390,10 @@ children_stop(struct quired *q, int64_t now)
 		else if (now > q->stop_at)
 			kill(c->pid, SIGTERM);
 	}
-	if (!q->stopping)
+	if (!q->stopping) {
+		notify_manager("STOPPING=1");
 		q->stop_at = now + STOP_GRACE_MS;
+	}
 	q->stopping = true;
 }
 
@@ -404,13 +420,16 @@ children_ready(const struct quired *q)
 }
 
 void
-children_reload(struct quired *q)
+children_reload(struct quired *q, const struct listeners *old)
 {
 	unsigned i;
 
-	for (i = 0; i < PROGS; i++)
-		if (q->child[i].pid != 0)
-			send_settings(q, &q->child[i]);
+	for (i = 0; i < PROGS; i++) {
+		if (q->child[i].pid == 0)
+			continue;
+		change_listeners(q, &q->child[i], old);
+		send_settings(q, &q->child[i]);
+	}
 }
 
 void

@@ -12,7 +12,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,28 +27,6 @@ static const char usage[] =
     "  -f      announce readiness on standard output (localserve)\n"
     "  -t      check the configuration and exit\n"
     "  -u IDS  started by root: run everything as this user (localserve)\n";
-
-/* Service managers that want to know (sd_notify(3)'s protocol). */
-static void
-notify_manager(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (path == NULL ||
-	    !str_copy(str_from(path), un.sun_path, sizeof(un.sun_path)))
-		return;
-	if (un.sun_path[0] == '@')
-		un.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return;
-	(void)sendto(fd, state, strlen(state), MSG_NOSIGNAL,
-	    (struct sockaddr *)&un,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-	close(fd);
-}
 
 static int
 find_programs(struct quired *q)
@@ -142,7 +119,6 @@ take_signals(struct quired *q)
 		case SIGINT:
 			if (!q->stopping) {
 				LOG_INFO("stop", F_CSTR("by", "signal"));
-				notify_manager("STOPPING=1");
 				children_stop(q, date_mono_ms());
 			}
 			break;
@@ -163,7 +139,7 @@ announce(struct quired *q)
 {
 	q->is_up = true;
 	LOG_INFO("ready", F_CSTR("version", QUIRE_VERSION),
-	    F_INT("listeners", q->nlisteners),
+	    F_INT("listeners", q->set.listen.n),
 	    F_INT("accounts", q->set.config->naccounts));
 	notify_manager("READY=1");
 	if (q->announce) {
@@ -262,14 +238,17 @@ load(struct quired *q)
 static int
 run(struct quired *q)
 {
+	struct listeners first;
 	struct err e;
 
 	q->level = (enum log_level)q->set.config->log_level;
 	if (settings_open(q, &q->set, &e) == -1 || logger_open(q, &e) == -1 ||
-	    control_open(q, &e) == -1 || listen_open(q, &e) == -1) {
+	    control_open(q, &e) == -1 ||
+	    listen_open(q, q->set.config, &first, &e) == -1) {
 		fprintf(stderr, "quired: %s\n", e.text);
 		return 71;
 	}
+	q->set.listen = first;
 	block_signals(q);
 	/* orphaned workers of a restarted nursery are ours to reap */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -288,6 +267,7 @@ main(int argc, char **argv)
 	struct rlimit rl;
 	const char *dir = "/etc/quire";
 	bool check_only = false;
+	struct err e;
 	int c;
 
 	while ((c = getopt(argc, argv, "C:ftu:")) != -1)
@@ -326,6 +306,10 @@ main(int argc, char **argv)
 	if (q->conf_fd == -1) {
 		fprintf(stderr, "quired: %s: %s\n", dir, strerror(errno));
 		return 78; /* EX_CONFIG */
+	}
+	if (passed_take(q, &e) == -1) {
+		fprintf(stderr, "quired: %s\n", e.text);
+		return 71;
 	}
 	if (find_programs(q) == -1 || give_up_root(q) == -1)
 		return 71;

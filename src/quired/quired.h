@@ -37,10 +37,25 @@ struct child {
 
 struct listener {
 	int fd;
+	uint32_t id; /* with the fronts; another when anything changes */
 	enum service service;
-	bool plain_login, no_limits;
+	bool plain_login, no_limits, is_passed;
 	char name[64], address[64];
 	uint16_t port;
+};
+
+struct listeners {
+	struct listener v[MAX_LISTENERS];
+	unsigned n;
+};
+
+/* A socket that a service manager passed to us, for good. */
+struct passed {
+	int fd;
+	char name[256], address[64];
+	uint16_t port;
+	bool is_dual;		/* [::], and 0.0.0.0 with it */
+	bool is_used, is_used4; /* by the configuration, for IPv4 of [::] */
 };
 
 struct control {
@@ -52,6 +67,7 @@ struct settings {
 	struct config *config;
 	struct buf snapshot; /* the same as text */
 	struct buf tls;	     /* SECRET_TLS */
+	struct listeners listen;
 };
 
 struct quired {
@@ -64,8 +80,9 @@ struct quired {
 	struct buf cid_key;
 	int auth_dir, spool_dir;
 	struct child child[PROGS];
-	struct listener listeners[MAX_LISTENERS];
-	unsigned nlisteners;
+	struct passed passed[MAX_LISTENERS];
+	unsigned npassed;
+	uint32_t listener_ids;
 	int log_pipe[2], log_out;
 	int control_fd, signal_fd;
 	struct control controls[MAX_CONTROLS];
@@ -85,8 +102,24 @@ int settings_open(struct quired *, struct settings *, struct err *);
 int settings_reload(struct quired *, struct buf *errors);
 
 /* listen.c */
-int listen_open(struct quired *, struct err *);
+/* The sockets of that configuration; nothing of the present one changes. */
+int listen_open(
+    struct quired *, const struct config *, struct listeners *, struct err *);
+/* Close what is not in the other set, too. */
+void listen_close(struct listeners *, const struct listeners *kept);
+bool listen_has(const struct listeners *, uint32_t id);
 void listen_print(const struct quired *, struct buf *);
+
+/* passed.c */
+int passed_take(struct quired *, struct err *);
+void passed_unuse(struct quired *);
+bool passed_has_name(const struct passed *, struct str listener, enum service);
+struct passed *passed_find(struct quired *, const char *address, uint16_t port);
+int passed_check(const struct quired *, struct err *); /* is each used? */
+
+/* notify.c */
+void notify_manager(const char *state);
+void notify_reloading(void);
 
 /* children.c */
 void children_init(struct quired *);
@@ -95,7 +128,8 @@ int children_next_ms(const struct quired *); /* until then, -1 */
 void children_reap(struct quired *);
 void children_stop(struct quired *, int64_t now);
 bool children_gone(const struct quired *);
-void children_reload(struct quired *);
+/* q->set is new; sockets were those of *old. */
+void children_reload(struct quired *, const struct listeners *old);
 void children_loglevel(struct quired *);
 bool children_ready(const struct quired *);
 void children_send(struct quired *, enum prog, const struct buf *,

@@ -289,28 +289,41 @@ settings_open(struct quired *q, struct settings *s, struct err *e)
 	return config_read_certs(c, &s->tls, e);
 }
 
+/* Everything that can fail. */
+static int
+prepare(struct quired *q, struct settings *next, struct buf *errors)
+{
+	struct err e;
+
+	if (settings_load(q, next, errors) == -1)
+		return -1;
+	if (settings_open(q, next, &e) == 0 &&
+	    listen_open(q, next->config, &next->listen, &e) == 0)
+		return 0;
+	buf_printf(errors, "%s\n", e.text);
+	return -1;
+}
+
 int
 settings_reload(struct quired *q, struct buf *errors)
 {
 	struct settings next, old = q->set;
-	struct err e;
-	int rc = -1;
+	int rc;
 
+	notify_reloading();
 	settings_init(&next);
-	if (settings_load(q, &next, errors) == 0) {
-		if (settings_open(q, &next, &e) == 0)
-			rc = 0;
-		else
-			buf_printf(errors, "%s\n", e.text);
-	}
+	rc = prepare(q, &next, errors);
 	if (rc == 0) {
 		q->set = next;
+		children_reload(q, &old.listen);
+		listen_close(&old.listen, &q->set.listen);
 		settings_release(&old);
-		children_reload(q);
 		LOG_INFO("reload");
 	} else {
 		settings_release(&next);
 		LOG_ERROR("reload.failed", F_STR("errors", buf_str(errors)));
 	}
+	if (q->is_up) /* or it is still to be said */
+		notify_manager("READY=1");
 	return rc;
 }

@@ -4,7 +4,7 @@
 . "${SRCDIR:=.}/t/lib/tap.sh"
 . "$SRCDIR/t/lib/flow.sh"
 command -v openssl >/dev/null || skip_all "openssl is not installed"
-flow_init 47000
+flow_init 19000
 as quire localserve --dir "$D" --ip 127.0.0.1 --port-offset "$P" \
     --init-only >/dev/null
 

@@ -40,7 +40,7 @@ again(unsigned which, struct ipc_msg *g, struct buf *b)
 	case 0:
 		if (!msg_unpack_listener(g, &m.listener))
 			return false;
-		msg_pack_listener(b, &m.listener);
+		msg_pack_listener(b, g->id, &m.listener);
 		return true;
 	case 1:
 		if (!msg_unpack_tag(g, &m.tag))

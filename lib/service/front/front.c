@@ -92,8 +92,8 @@ stop(struct front *f)
 	unsigned i;
 
 	f->stopping = true;
-	for (i = 0; i < f->d.nlisteners; i++)
-		ev_io_stop(f->loop, &f->listeners[i]);
+	for (i = 0; i < DAEMON_MAX_LISTENERS; i++)
+		ev_io_stop(f->loop, &f->accepts[i].io);
 	f->ops->stop(f);
 	ev_timer_init(&f->stop_timer, stop_cb, STOP_S, 0.);
 	ev_timer_start(f->loop, &f->stop_timer);
@@ -152,6 +152,40 @@ use_peers(struct front *f)
 /* ---- serving ---- */
 
 static void
+accept_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct front_accept *a =
+	    (struct front_accept *)w; /* its first member */
+
+	front_accept(w->data, a->listener);
+}
+
+/* Those that are new, and no more those that are gone. */
+static void
+listen_on(struct front *f)
+{
+	unsigned i;
+
+	for (i = 0; i < DAEMON_MAX_LISTENERS; i++) {
+		struct daemon_listener *l = f->d.listeners[i];
+		struct front_accept *a = &f->accepts[i];
+
+		if (l == NULL)
+			continue;
+		if (l->is_gone) {
+			ev_io_stop(f->loop, &a->io);
+			close(l->fd);
+			f->d.listeners[i] = NULL;
+		} else if (!ev_is_active(&a->io) && !f->stopping) {
+			ev_io_init(&a->io, accept_cb, l->fd, EV_READ);
+			a->io.data = f;
+			a->listener = l;
+			ev_io_start(f->loop, &a->io);
+		}
+	}
+}
+
+static void
 ctl_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct front *f = w->data;
@@ -162,6 +196,7 @@ ctl_cb(struct ev_loop *loop, ev_io *w, int revents)
 		break;
 	case DAEMON_CONFIG:
 		configure(f);
+		listen_on(f);
 		break;
 	case DAEMON_PEER:
 		use_peers(f);
@@ -176,14 +211,6 @@ ctl_cb(struct ev_loop *loop, ev_io *w, int revents)
 		ipc_close_fds(&m);
 		break;
 	}
-}
-
-static void
-accept_cb(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct front *f = w->data;
-
-	front_accept(f, &f->d.listeners[w - f->listeners]);
 }
 
 /* Before it is confined: the page stays mapped. */
@@ -223,18 +250,11 @@ front_init(struct front *f, const struct front_ops *ops)
 void
 front_run(struct front *f, const struct confine_dir *dirs, size_t n)
 {
-	unsigned i;
-
 	daemon_confine(&f->d, f->ops->profile, dirs, n);
 	ev_io_init(&f->ctl, ctl_cb, f->d.ctl, EV_READ);
 	f->ctl.data = f;
 	ev_io_start(f->loop, &f->ctl);
 	use_peers(f);
-	for (i = 0; i < f->d.nlisteners; i++) {
-		ev_io_init(
-		    &f->listeners[i], accept_cb, f->d.listeners[i].fd, EV_READ);
-		f->listeners[i].data = f;
-		ev_io_start(f->loop, &f->listeners[i]);
-	}
+	listen_on(f);
 	ev_run(f->loop, 0);
 }

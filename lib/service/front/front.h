@@ -63,6 +63,12 @@ struct front_link {
 	struct front_link *next;
 };
 
+/* Of d.listeners[] in the same place. */
+struct front_accept {
+	ev_io io;
+	const struct daemon_listener *listener;
+};
+
 struct front {
 	struct daemon d;
 	struct ev_loop *loop;
@@ -77,7 +83,8 @@ struct front {
 	bool stopping;
 	const struct front_ops *ops;
 	struct front_link *links;
-	ev_io ctl, listeners[DAEMON_MAX_LISTENERS];
+	ev_io ctl;
+	struct front_accept accepts[DAEMON_MAX_LISTENERS];
 	ev_timer stop_timer;
 };
 

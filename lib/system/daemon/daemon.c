@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/xalloc.h"
 #include "system/fs/fs.h"
 #include "system/log/log.h"
 
@@ -43,19 +44,35 @@ read_fd(struct ipc_msg *m, struct buf *out)
 static void
 take_listener(struct daemon *d, struct ipc_msg *m)
 {
-	struct daemon_listener *l = &d->listeners[d->nlisteners];
+	struct daemon_listener *l;
 	struct msg_listener in;
+	unsigned i;
 
-	if (d->nlisteners == DAEMON_MAX_LISTENERS ||
-	    !msg_unpack_listener(m, &in) || m->nfds != 1)
+	for (i = 0; i < DAEMON_MAX_LISTENERS && d->listeners[i] != NULL; i++)
+		;
+	if (i == DAEMON_MAX_LISTENERS || !msg_unpack_listener(m, &in) ||
+	    m->nfds != 1) {
+		LOG_ERROR("daemon.listener", F_INT("slot", i));
 		return;
-	*l = (struct daemon_listener){ .fd = ipc_take_fd(m, 0),
-		.service = in.service,
-		.plain_login = in.plain_login,
-		.no_limits = in.no_limits };
+	}
+	d->listeners[i] = l = xcalloc(1, sizeof(*l));
+	l->fd = ipc_take_fd(m, 0);
+	l->id = m->id;
+	l->service = in.service;
+	l->plain_login = in.plain_login;
+	l->no_limits = in.no_limits;
 	str_copy(in.name, l->name, sizeof(l->name));
 	str_copy(in.address, l->address, sizeof(l->address));
-	d->nlisteners++;
+}
+
+static void
+drop_listener(struct daemon *d, uint32_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < DAEMON_MAX_LISTENERS; i++)
+		if (d->listeners[i] != NULL && d->listeners[i]->id == id)
+			d->listeners[i]->is_gone = true;
 }
 
 static void
@@ -119,6 +136,10 @@ handle(struct daemon *d, struct ipc_msg *m)
 		return DAEMON_NONE;
 	case MSG_LISTENER:
 		take_listener(d, m);
+		return DAEMON_NONE;
+	case MSG_UNLISTEN:
+		if (msg_unpack_tag(m, &tag))
+			drop_listener(d, tag.kind);
 		return DAEMON_NONE;
 	case MSG_PEER:
 		take_peer(d, m);

@@ -17,11 +17,14 @@
 #include "system/ipc/msg.h"
 
 #define DAEMON_CTL	     3
-#define DAEMON_MAX_LISTENERS 64
+#define DAEMON_MAX_LISTENERS 128 /* quired's, before and after a reload */
 #define DAEMON_MAX_PEERS     32
 
+/* Never freed: connections borrow from the one they came in by. */
 struct daemon_listener {
 	int fd;
+	uint32_t id;
+	bool is_gone; /* the program closes it and frees its slot */
 	uint8_t service;
 	bool plain_login, no_limits;
 	char name[64], address[64];
@@ -36,8 +39,7 @@ struct daemon {
 	const char *name;
 	int ctl;
 	struct buf config; /* the snapshot's text */
-	struct daemon_listener listeners[DAEMON_MAX_LISTENERS];
-	unsigned nlisteners;
+	struct daemon_listener *listeners[DAEMON_MAX_LISTENERS]; /* or NULL */
 	struct daemon_peer peers[DAEMON_MAX_PEERS];
 	unsigned npeers;
 	struct buf tls, cid_key; /* certificates and keys, 16 bytes */
@@ -51,7 +53,7 @@ struct daemon {
 /* What a message of quired meant. */
 enum daemon_event {
 	DAEMON_NONE,   /* taken care of, or nothing there */
-	DAEMON_CONFIG, /* GO after a reload: d->config and keys are new */
+	DAEMON_CONFIG, /* GO after a reload: d->config, keys, listeners */
 	DAEMON_PEER,   /* d->peers changed; see d->npeers, fd */
 	DAEMON_STOP,
 	DAEMON_MESSAGE, /* not ours: *m is for the program */

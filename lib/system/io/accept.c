@@ -12,15 +12,22 @@
 static void
 addr_text(const struct sockaddr_storage *ss, char out[ADDR_TEXT])
 {
+	const struct sockaddr_in6 *s6 = (const struct sockaddr_in6 *)ss;
+	int family = ss->ss_family;
 	const void *ip = NULL;
 
 	out[0] = '\0';
-	if (ss->ss_family == AF_INET)
+	if (family == AF_INET)
 		ip = &((const struct sockaddr_in *)ss)->sin_addr;
-	else if (ss->ss_family == AF_INET6)
-		ip = &((const struct sockaddr_in6 *)ss)->sin6_addr;
+	else if (family == AF_INET6)
+		ip = &s6->sin6_addr;
+	if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&s6->sin6_addr)) {
+		/* on a [::] that was passed to us: IPv4 all the same */
+		family = AF_INET;
+		ip = &s6->sin6_addr.s6_addr[12];
+	}
 	if (ip != NULL)
-		inet_ntop(ss->ss_family, ip, out, ADDR_TEXT);
+		inet_ntop(family, ip, out, ADDR_TEXT);
 }
 
 int

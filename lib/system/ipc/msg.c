@@ -30,9 +30,9 @@ take_bool(struct cur *c, bool *out)
 }
 
 void
-msg_pack_listener(struct buf *b, const struct msg_listener *m)
+msg_pack_listener(struct buf *b, uint32_t id, const struct msg_listener *m)
 {
-	ipc_begin(b, MSG_LISTENER, 0);
+	ipc_begin(b, MSG_LISTENER, id);
 	pack_u8(b, m->service);
 	pack_u8(b, m->plain_login);
 	pack_u8(b, m->no_limits);

@@ -14,7 +14,8 @@
 enum msg_type {
 	/* quired to every child */
 	MSG_CONFIG = 1, /* descriptor: sealed configuration snapshot */
-	MSG_LISTENER,	/* descriptor: listening socket */
+	MSG_LISTENER,	/* descriptor: listening socket; the id is its own */
+	MSG_UNLISTEN,	/* kind: id of one to be closed at GO */
 	MSG_PEER,	/* descriptor: channel to another program */
 	MSG_SECRET,	/* descriptor: sealed file (certificates, key) */
 	MSG_DIR,	/* descriptor: a directory */
@@ -90,7 +91,7 @@ struct msg_listener {
 	bool no_limits;	  /* loopback of localserve: no delays */
 	struct str name, address;
 };
-void msg_pack_listener(struct buf *, const struct msg_listener *);
+void msg_pack_listener(struct buf *, uint32_t id, const struct msg_listener *);
 bool msg_unpack_listener(struct ipc_msg *, struct msg_listener *);
 
 /* PEER, SECRET, DIR, LOGLEVEL: a small number or two and a name */
