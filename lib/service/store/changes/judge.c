@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "service/store/journal_int.h"
+#include "service/store/journal_room_int.h"
 #include "service/store/layout_int.h"
 #include "service/store/stream_int.h"
 #include "system/fs/fs.h"

@@ -6,7 +6,7 @@
  * 2. What could be a change in the making is looked at again before it is
  *    called an error.
  */
-#include "service/store/journal_int.h"
+#include "service/store/journal_room_int.h"
 #include "service/store/verify_int.h"
 
 #include <errno.h>

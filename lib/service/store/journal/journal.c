@@ -12,7 +12,7 @@
  * 4. After a failed sync nothing more is acknowledged until everything this
  *    handle did not see synced was written and synced again.
  */
-#include "service/store/journal_int.h"
+#include "service/store/journal_room_int.h"
 
 #include <errno.h>
 #include <fcntl.h>

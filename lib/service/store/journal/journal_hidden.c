@@ -3,7 +3,7 @@
  * never adopted would have in its first one. Who may write nothing reads
  * mail through it.
  */
-#include "service/store/journal_int.h"
+#include "service/store/journal_room_int.h"
 
 #include <string.h>
 #include <sys/mman.h>

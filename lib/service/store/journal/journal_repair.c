@@ -2,7 +2,7 @@
  * journal_repair - what the holder of byte 0 does about a journal that is
  * not as it should be: damage, a writer that died, a sync that failed.
  */
-#include "service/store/journal_int.h"
+#include "service/store/journal_room_int.h"
 
 #include <errno.h>
 #include <stdlib.h>

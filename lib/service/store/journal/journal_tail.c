@@ -12,7 +12,7 @@
  * of the transaction that was read last tell whether it still stands, and the
  * eight behind whether another follows.
  */
-#include "service/store/journal_int.h"
+#include "service/store/journal_room_int.h"
 
 #include <stdlib.h>
 #include <string.h>

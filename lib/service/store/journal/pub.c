@@ -2,7 +2,7 @@
  * pub - how far a journal may be read, and its counters for STATUS: a cache
  * of 128 octets, overwritten in place and never synced.
  */
-#include "service/store/journal_int.h"
+#include "service/store/journal_room_int.h"
 
 #include <string.h>
 #include <sys/stat.h>

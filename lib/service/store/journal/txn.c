@@ -4,7 +4,7 @@
  * A transaction is accepted only where it says it stands, with its whole
  * length inside the file and its CRC, seeded by the file's salt, right.
  */
-#include "service/store/journal_int.h"
+#include "service/store/journal_room_int.h"
 
 #include <string.h>
 
