@@ -204,10 +204,10 @@ send_settings(struct quired *q, struct child *c)
 
 	send_tag(q, c, MSG_LOGLEVEL, q->level, 0, -1);
 	send_memfd(q, c, MSG_CONFIG, 0, &q->set.snapshot);
-	if (is_front(c) && q->set.tls.n > 0)
+	if (is_front(c)) {
 		send_memfd(q, c, MSG_SECRET, SECRET_TLS, &q->set.tls);
-	if (is_front(c))
 		send_memfd(q, c, MSG_SECRET, SECRET_CID, &q->cid_key);
+	}
 	uid_of(q, c->prog, &uid, &gid);
 	/* PAM and shadow need root; without it they are not offered */
 	if (c->prog == PROG_USERDB)

@@ -88,6 +88,14 @@ ok "curl verifies the one it asked for" curl -s --cacert "$D/imap.pem" \
     --resolve "imap.here.test:$IMAPS:127.0.0.1" \
     "imaps://imap.here.test:$IMAPS/" -u quire@localhost:quirequire -o "$T/null"
 
+for h in mail imap other; do
+	is "a login is bound to the certificate of $h" \
+	    "$(as /usr/bin/python3 "$T/scram.py" "$IMAPS" \
+	    "$(echo $h | sed 's/mail/mail.here/; s/imap/imap.here/').test" \
+	    "$D/$h.pem" 2>&1)" "server proved
+OK"
+done
+
 # a handshake that began before a reload is finished with the old table
 as /usr/bin/python3 - "$SUBMISSIONS" "$D" "$T" >"$T/py" 2>&1 <<'P' &
 import os, socket, ssl, sys, time
@@ -160,5 +168,25 @@ until grep -q 'ev=reload.failed .*other.key' "$T/log" || [ $n -gt 50 ]; do
 done
 like "quired says so" "$(cat "$T/log")" 'ev=reload.failed .*other\.key: No such'
 is "with all as before" "$(shake imaps -servername imap.here.test)" "of other"
+
+# none at all: it is not offered any more, and again
+sed '/imaps\|submissions/d' "$D/listen.conf" >"$T/listen"
+as cp "$D/listen.conf" "$T/listen.all"
+as cp "$T/listen" "$D/listen.conf"
+{ cat "$T/rest"; echo 'hostname mail.here.test'; } >"$T/conf"
+as cp "$T/conf" "$D/quire.conf"
+offers() {
+	printf 'EHLO x\r\nSTARTTLS\r\nQUIT\r\n' |
+	    curl -s -m 20 "telnet://127.0.0.1:$SMTP" | tr -d '\r' |
+	    grep -E 'STARTTLS|TLS not'
+}
+is "TLS is offered" "$(offers | cut -c 5-12)" "STARTTLS"
+ok "reload without tls" as quire -C "$D" reload
+like "it is not any more" "$(offers)" '^502 5\.5\.1 TLS not available'
+as cp "$T/listen.all" "$D/listen.conf"
+conf 1.2
+ok "reload with tls" as quire -C "$D" reload
+is "it is again" "$(shake smtp -noservername)" "the hostname's"
+is "and its listeners are back" "$(shake imaps -noservername)" "the hostname's"
 flow_stop
 done_testing

@@ -53,6 +53,15 @@ configure_tls(struct front *f)
 	free(v);
 }
 
+/* Who has begun with it goes on. */
+static void
+drop_tls(struct front *f)
+{
+	SSL_CTX_free(f->tls);
+	SSL_CTX_free(f->tls_any_name);
+	f->tls = f->tls_any_name = NULL;
+}
+
 static void
 configure(struct front *f)
 {
@@ -68,7 +77,9 @@ configure(struct front *f)
 			.handshake_ms = (unsigned)c->limits.handshake_ms,
 		};
 	}
-	if (f->config != NULL && f->d.tls.n > 0)
+	if (f->d.tls.n == 0)
+		drop_tls(f);
+	else if (f->config != NULL)
 		configure_tls(f);
 }
 

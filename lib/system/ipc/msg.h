@@ -100,7 +100,7 @@ struct msg_tag {
 	struct str name;
 };
 /* SECRET_TLS: of each certificate its name, chain and key, packed as blobs;
- * the first is the hostname's */
+ * the first is the hostname's; empty: there is no TLS */
 enum { SECRET_TLS, SECRET_CID };
 enum { DIR_AUTH, DIR_SPOOL };
 void msg_pack_tag(struct buf *, uint16_t type, const struct msg_tag *);
