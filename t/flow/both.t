@@ -52,8 +52,11 @@ both() {
 	    grep -E 'Warning|Error|Panic|Fatal|Broken|uplicate|reappeared|corrupt')" ""
 	# an mda that was idle for two generations compares its view with the
 	# new one
-	is "$name: Quire does not either" "$(grep -aE 'level=(error|warn)' "$T/log" |
-	    grep -v ev=store.reload)" ""
+	grep -aE 'level=(error|warn)' "$T/log" | grep -v ev=store.reload |
+	    head -n 20 >"$T/complaints"
+	events=$(sed 's/.* ev=\([^ ]*\).*/\1/' "$T/complaints" | sort -u | tr '\n' ' ')
+	is "$name: Quire does not either${events:+ ($events)}" \
+	    "$(cat "$T/complaints")" ""
 	# before and after quire completes them, all lists are in order
 	for export in no yes; do
 		if [ $export = yes ]; then
