@@ -158,7 +158,8 @@ session_next(struct session *s, struct imap_event *e)
 			s->is_over = true;
 			return IMAP_NEED_MORE;
 		}
-		if (s->mbox != NULL)
+		/* between two commands, not within one */
+		if (s->mbox != NULL && imap_reader_is_idle(s->reader))
 			mailbox_tidy(s->mbox);
 		if (read_patiently(s) == 0)
 			session_bye(s, IMAP_END_CLOSED, "inactive too long");
