@@ -23,8 +23,8 @@ import time
 
 OUR, HELO = "127.0.0.5", b"mail.good.test"
 RCPT = b"quire@localhost"
-MESSAGES = 100
-EACH_S = 0.1  # one begins then, so that a phase lasts for the slow attacks
+MESSAGES = 300  # the p99 is the fourth from the top
+EACH_S = 1 / 30  # one begins then, so that a phase lasts for the slow attacks
 LAST_S = 45  # attacks end then, whatever happens
 PAUSE_S = 0.1  # between messages of one attacker; what is taken fills the disk
 IN_TIME_S = 15  # for an answer to an attack; the server's limit is 3 s of DNS
@@ -60,9 +60,12 @@ def peak(path, command):
 
 
 def cpu_s():
-    """CPU seconds so far: of the server (with those that ended), and of each
-    of our own processes."""
+    """CPU seconds so far: of the server (with those that ended), of each of
+    our own processes, and of what else runs here: with much of that the
+    latencies are not ours."""
     tick, parent, used = os.sysconf("SC_CLK_TCK"), {}, {}
+    with open("/proc/stat") as f:
+        user, nice, system, _, _, irq, softirq, *_ = map(int, f.readline().split()[1:])
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/%s/stat" % pid) as f:
@@ -78,6 +81,7 @@ def cpu_s():
             at = parent[at]
         if at in WHO:
             out[WHO[at]] = out.get(WHO[at], 0) + s
+    out["all else"] = (user + nice + system + irq + softirq) / tick - sum(out.values())
     return out
 
 
@@ -297,7 +301,7 @@ def transaction(ip, helo, sender, message, steps=None):
 
 
 def phase(name, signed):
-    """100 normal messages one after the other: p99 in seconds."""
+    """Normal messages one after the other: p99 in seconds."""
     times, bad, begun, slow = [], [], time.monotonic(), {}
     used = cpu_s()
     for i in range(MESSAGES):
@@ -312,11 +316,12 @@ def phase(name, signed):
     seconds = time.monotonic() - begun
     used = {who: s - used.get(who, 0) for who, s in cpu_s().items()}
     times.sort()
-    figure("%s: %d messages, p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, most %.1f ms", name.decode(), MESSAGES, times[49] * 1e3, times[89] * 1e3, times[98] * 1e3, times[99] * 1e3)
+    p50, p90, p99 = (times[MESSAGES * p // 100 - 1] for p in (50, 90, 99))
+    figure("%s: %d messages, p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, most %.1f ms", name.decode(), MESSAGES, p50 * 1e3, p90 * 1e3, p99 * 1e3, times[-1] * 1e3)
     figure("%s: CPU in %.1f s: %s", name.decode(), seconds, ", ".join("%s %.2f s" % x for x in used.items()))
-    for took in times[-3:]:
+    for took in times[-5:]:
         figure("%s: %.1f ms: %s", name.decode(), took * 1e3, slow[took])
-    return times[98]
+    return p99
 
 
 def nested(depth):
@@ -477,6 +482,8 @@ class Attack:
         self.replies["slow clients"] = "%d refused sends" % lost
 
     def run(self, ready):
+        # they have machines of their own, where they are real
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         peers = self.crowd()
         jobs = [(self.smuggle,), (self.forms,), (self.ask_in_vain,), (self.drip, peers)]
         # two addresses have their share of quire-check's places at most
