@@ -128,9 +128,7 @@ begin_line(struct forged *f, struct buf *out)
 	if (str_eq(line, STR("\r\n")) || str_eq(line, STR("\n"))) {
 		settle(f, out);
 		f->state = f->field = FORGED_BODY;
-	} else if (line.p[0] == ' ' || line.p[0] == '\t')
-		f->state = f->field; /* folded: as the line before */
-	else {
+	} else {
 		settle(f, out);
 		f->state = f->field = kind_of(line);
 		f->n += f->state == FORGED_DROP;
@@ -145,17 +143,25 @@ begin_line(struct forged *f, struct buf *out)
 static struct str
 start_line(struct forged *f, struct str in, struct buf *out)
 {
-	size_t i;
+	struct str part = str_sub(in, 0, FORGED_MAX_NAME - f->line.n);
+	bool is_known = false;
+	size_t n = 0;
 
-	for (i = 0; i < in.n; i++) {
-		buf_putc(&f->line, in.p[i]);
-		if (in.p[i] != '\n' && in.p[i] != ':' &&
-		    f->line.n < FORGED_MAX_NAME)
-			continue;
-		begin_line(f, out);
-		return str_sub(in, i + 1, in.n);
+	while (n < part.n && !is_known) {
+		is_known = part.p[n] == '\n' || part.p[n] == ':';
+		n++;
 	}
-	return STR("");
+	buf_put(&f->line, str_sub(part, 0, n));
+	if (is_known || f->line.n == FORGED_MAX_NAME)
+		begin_line(f, out);
+	return str_sub(in, n, in.n);
+}
+
+static bool
+is_folded(const struct forged *f, char first)
+{
+	return f->state == FORGED_START && f->line.n == 0 &&
+	       (first == ' ' || first == '\t');
 }
 
 void
@@ -164,6 +170,8 @@ forged_push(struct forged *f, struct str in, struct buf *out)
 	while (in.n > 0) {
 		size_t n;
 
+		if (is_folded(f, in.p[0]))
+			f->state = f->field; /* as the line before */
 		if (f->state == FORGED_START) {
 			in = start_line(f, in, out);
 			continue;
