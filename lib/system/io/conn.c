@@ -22,6 +22,7 @@
  * returned (depth == 0), so a callback may end its own connection.
  */
 #define LINGER_MS 1000
+#define ROUND	  16384 /* octets of one peer, then it is others' turn */
 
 struct conn {
 	struct ev_loop *loop;
@@ -161,12 +162,13 @@ do_write(struct conn *c)
 static void
 do_read(struct conn *c)
 {
+	size_t left = CONN_MAX_IN - c->in.n, end;
 	bool some = false;
 
-	/* one round: as much as fits, so that one peer cannot starve others */
-	while (c->in.n < CONN_MAX_IN) {
-		size_t got,
-		    room = c->in.n < 4096 ? 4096 : CONN_MAX_IN - c->in.n;
+	/* one round, so that one peer cannot starve others */
+	end = c->in.n + (left < ROUND ? left : ROUND);
+	while (c->in.n < end) {
+		size_t got, room = c->in.n < 4096 ? 4096 : end - c->in.n;
 		char *p = buf_reserve(&c->in, room);
 		enum wire_io io = wire_read(&c->wire, p, room, &got);
 
