@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -54,6 +55,24 @@ children_init(struct quired *q)
 			.metrics_fd = -1 };
 }
 
+/*
+ * A terminal's ^C is for quired. A session of its own would keep it away as
+ * well, but the scheduler shares the processors among sessions first
+ * (autogroup, sched(7)): whoever steps back in quire-check would do so for its
+ * siblings only, not for smtpd or an mda.
+ */
+static void
+leave_terminal(void)
+{
+	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
+
+	if (tty != -1) {
+		(void)ioctl(tty, TIOCNOTTY);
+		close(tty);
+	}
+	(void)setpgid(0, 0);
+}
+
 static void
 exec_child(struct quired *q, struct child *c, int ctl)
 {
@@ -71,7 +90,7 @@ exec_child(struct quired *q, struct child *c, int ctl)
 		envp[n++] = xasprintf("ASAN_OPTIONS=%s", san);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid(); /* a terminal's ^C is for quired */
+	leave_terminal();
 	/* these may sit on low numbers that dup2 would close */
 	ctl = fcntl(ctl, F_DUPFD_CLOEXEC, 10);
 	program = fcntl(q->program[c->prog], F_DUPFD_CLOEXEC, 10);
