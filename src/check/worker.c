@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,8 @@
 #include "system/log/log.h"
 
 #define CHUNK	    65536
-#define CPU_S	    60	 /* of one message; 100 MiB to hash take one */
-#define SLOW_US	    5000 /* of CPU: others first from then on */
-#define SLOW_NICE   19
+#define CPU_S	    60	  /* of one message; 100 MiB to hash take one */
+#define SLOW_US	    5000  /* of CPU: others first from then on */
 #define PATIENCE_MS 10000 /* with a front that does not read */
 
 /* The channel is shared with our siblings, each message is whole. */
@@ -36,6 +36,19 @@ void
 check_refuse(int chan, uint32_t id)
 {
 	send_answer(chan, id, &msg_checked_unknown);
+}
+
+static volatile sig_atomic_t is_slow;
+
+/* A process of this class runs when no other wants the processor, and leaves
+ * it at once when one does. */
+void
+check_step_back(void)
+{
+	const struct sched_param none = { 0 };
+
+	is_slow = 1;
+	(void)sched_setscheduler(0, SCHED_IDLE, &none);
 }
 
 /* The message as its descriptor has it, the header in memory. */
@@ -62,6 +75,8 @@ read_header(struct message *m, struct err *e)
 		if (n < 0 || (size_t)n != want)
 			return err_set(e, ERR_TEMP, "message is not whole");
 		buf_grow(m->head, want);
+		if (m->head->n > CHUNK)
+			check_step_back(); /* nobody's ordinary header */
 		s = buf_str(m->head);
 		end = str_starts(s, STR("\r\n")) ?
 			  0 :
@@ -221,15 +236,6 @@ client_of(const struct msg_check *q, struct mailauth_client *c)
 	p->addr.domain = q->domain;
 	p->addr.kind = str_starts(q->domain, STR("[")) ? ADDR_IPV4 : ADDR_NAME;
 	return mailauth_client_ip(c, q->remote);
-}
-
-static volatile sig_atomic_t is_slow;
-
-void
-check_step_back(void)
-{
-	is_slow = 1;
-	(void)setpriority(PRIO_PROCESS, 0, SLOW_NICE);
 }
 
 static void

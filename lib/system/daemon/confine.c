@@ -130,7 +130,7 @@ static const char *const calls_base[] = { "read", "write", "readv", "writev",
 	"getsockopt", "setsockopt", "getsockname", "getpeername", "socketpair",
 	"restart_syscall", "sched_yield", "sched_getaffinity", "sysinfo",
 	"set_robust_list", "rseq", "membarrier", "prlimit64", "getrusage",
-	"setpriority", "setitimer", "uname", "memfd_create", "ftruncate",
+	"sched_setscheduler", "setitimer", "uname", "memfd_create", "ftruncate",
 	"wait4", "waitid", "umask" };
 static const char *const calls_files[] = { "open", "openat", "openat2",
 	"newfstatat", "statx", "stat", "lstat", "access", "faccessat",
