@@ -146,17 +146,20 @@ new_child(struct pool *p, bool is_crowded)
 	return NULL;
 }
 
-/* The one that waited least: what it needs is in the caches. */
+/* The one that waited least: what it needs is in the caches. A crowd has none
+ * of those: its own run when no other wants to. */
 static struct pool_child *
 idle_child(struct pool *p, bool is_crowded)
 {
 	struct pool_child *c, *found = NULL;
 
+	if (is_crowded)
+		return new_child(p, true);
 	for (c = p->children; c < p->children + POOL_CHILDREN; c++)
 		if (c->pid != 0 && !c->is_busy && c->link != -1 &&
 		    (found == NULL || c->idle_ms > found->idle_ms))
 			found = c;
-	return found != NULL ? found : new_child(p, is_crowded);
+	return found != NULL ? found : new_child(p, false);
 }
 
 static void
@@ -235,16 +238,32 @@ has_place(const struct pool *p)
 }
 
 static bool
+is_crowded(const struct pool *p, const struct pool_waiting *w)
+{
+	return limit_count(p->clients, &w->remote, LIMIT_CLASSES - 1, 0) >
+	       POOL_CROWD;
+}
+
+/* A crowd's begin one by one, and leave room for those of others. */
+static bool
+may_begin(const struct pool *p, const struct pool_waiting *w)
+{
+	unsigned n = p->n_busy + p->n_idle + p->n_leaving;
+
+	if (is_crowded(p, w))
+		return p->n_young == 0 && n < POOL_CHILDREN - POOL_IDLE_MAX;
+	return p->n_young < POOL_YOUNG && (p->n_idle > 0 || n < POOL_CHILDREN);
+}
+
+static bool
 start(struct pool *p, struct pool_waiting *w)
 {
-	bool is_crowded = limit_count(p->clients, &w->remote, LIMIT_CLASSES - 1,
-			      0) > POOL_CROWD;
 	struct pool_child *c;
 	unsigned tries;
 
 	/* one that waits may have died: it is not noticed before this */
 	for (tries = 0; tries <= POOL_IDLE_MAX; tries++) {
-		c = idle_child(p, is_crowded);
+		c = idle_child(p, is_crowded(p, w));
 		if (c == NULL)
 			return false;
 		if (hand_over(c, w->chan, &w->msg)) {
@@ -268,8 +287,7 @@ pool_start(struct pool *p)
 {
 	struct pool_waiting *w;
 
-	while (p->n_young < POOL_YOUNG && has_place(p) &&
-	       (w = queue_next(p)) != NULL) {
+	while ((w = queue_next(p)) != NULL && may_begin(p, w) && has_place(p)) {
 		if (p->n_busy >= POOL_MAX)
 			yield(p);
 		if (!start(p, w)) {

@@ -12,7 +12,8 @@
  *
  * At most POOL_YOUNG processes begin at the same time; then questions wait,
  * and that of the network with fewest under way is next (queue.c). Processes
- * for a network with more than POOL_CROWD have a lower priority.
+ * for a network with more than POOL_CROWD run when no other wants to, and
+ * begin one by one.
  */
 #ifndef CHECK_POOL_H
 #define CHECK_POOL_H
