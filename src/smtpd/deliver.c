@@ -391,6 +391,7 @@ start_job(struct client *cl, size_t i, bool at_once)
 	TAILQ_INSERT_TAIL(&cl->jobs, j, sibling);
 	j->id = idtable_put(&f->jobs, j);
 	j->fd = dup(cl->spool.fd);
+	j->size = cl->spool.size;
 	if (j->id == 0 || j->fd == -1 || !pack_job(cl, mail, a, at_once, j)) {
 		deliver_free(j);
 		return NULL;

@@ -14,6 +14,10 @@
  * another one: what was prepared is prepared again, and what may have been
  * filed is ordered with a mark, so that the next one looks. If there is none
  * to be had they are answered 451 and the client keeps the message.
+ *
+ * An mda takes what waits together, and all wait until the last is written
+ * and synced. So large messages have an mda of their own: they do not hold up
+ * the others of that mailbox.
  */
 #define MAX_TRIES 3
 
@@ -53,17 +57,19 @@ ask_for_mda(struct mda *m)
 }
 
 static struct mda *
-find_mda(struct smtpd *f, struct str account)
+find_mda(struct smtpd *f, struct str account, bool is_large)
 {
 	struct mda *m;
 
 	for (m = f->mda_list; m != NULL; m = m->next)
-		if (str_eq(str_from(m->account), account))
+		if (m->is_large == is_large &&
+		    str_eq(str_from(m->account), account))
 			return m;
 	m = xcalloc(1, sizeof(*m));
 	m->front = f;
 	m->fd = -1;
 	m->account = str_dup(account);
+	m->is_large = is_large;
 	TAILQ_INIT(&m->waiting);
 	TAILQ_INIT(&m->sent);
 	m->id = idtable_put(&f->mdas, m);
@@ -95,7 +101,7 @@ void
 mda_order(struct smtpd *f, struct job *j, struct str account)
 {
 	unlink_job(j);
-	j->mda = find_mda(f, account);
+	j->mda = find_mda(f, account, j->size > MSG_DELIVER_LARGE);
 	j->is_sent = false;
 	TAILQ_INSERT_TAIL(&j->mda->waiting, j, link);
 }

@@ -113,14 +113,16 @@ struct job {
 	TAILQ_ENTRY(job) sibling; /* of the client */
 	struct buf order;	  /* MSG_DELIVER */
 	int fd;			  /* the message */
+	uint64_t size;
 	unsigned tries;
 };
 
-/* The mda of one account. */
+/* The mda of one account, for large messages or for the others. */
 struct mda {
 	struct smtpd *front;
 	uint32_t id;
 	char *account;
+	bool is_large;
 	int fd; /* -1: asked for, not yet there */
 	ev_io io;
 	struct job_list waiting, sent; /* orders not sent, not answered */

@@ -190,6 +190,10 @@ struct msg_hash {
 void msg_pack_hash(struct buf *, uint32_t id, const struct msg_hash *);
 bool msg_unpack_hash(struct ipc_msg *, struct msg_hash *);
 
+/* Messages of more octets have an mda of their own: the others of a mailbox
+ * do not wait until they are written. */
+#define MSG_DELIVER_LARGE (128 << 10)
+
 struct msg_deliver {
 	struct str sender, recipient, sid;
 	struct str header;  /* trace header fields to put in front, CRLF */
