@@ -11,6 +11,7 @@
 #include "deliver.h"
 #include "rejects.h"
 #include "service/worker/worker.h"
+#include "system/daemon/slice.h"
 #include "system/log/log.h"
 
 #define IDLE_MS	    5000 /* wait this long for more mail of the same owner */
@@ -115,6 +116,8 @@ order_deliver(struct worker *w, struct deliver_job *job, struct ipc_msg *m)
 		deliver_failed(job, &e);
 		return;
 	}
+	if (d.size > MSG_DELIVER_LARGE)
+		slice_set(SLICE_BULK);
 	job->kind = d.at_once ? DELIVER_FILE : DELIVER_PREPARE;
 	if (w->n_held >= MAX_HELD)
 		deliver_answer(job, 452, "4.5.3",

@@ -13,6 +13,7 @@
 #include "base/xalloc.h"
 #include "quired.h"
 #include "system/daemon/daemon.h"
+#include "system/daemon/slice.h"
 #include "system/fs/fs.h"
 #include "system/log/log.h"
 
@@ -91,6 +92,8 @@ exec_child(struct quired *q, struct child *c, int ctl)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	leave_terminal();
+	if (c->prog != PROG_SMTPD && c->prog != PROG_IMAPD)
+		slice_set(SLICE_SHORT);
 	/* these may sit on low numbers that dup2 would close */
 	ctl = fcntl(ctl, F_DUPFD_CLOEXEC, 10);
 	program = fcntl(q->program[c->prog], F_DUPFD_CLOEXEC, 10);

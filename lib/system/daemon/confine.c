@@ -130,8 +130,8 @@ static const char *const calls_base[] = { "read", "write", "readv", "writev",
 	"getsockopt", "setsockopt", "getsockname", "getpeername", "socketpair",
 	"restart_syscall", "sched_yield", "sched_getaffinity", "sysinfo",
 	"set_robust_list", "rseq", "membarrier", "prlimit64", "getrusage",
-	"sched_setscheduler", "setitimer", "uname", "memfd_create", "ftruncate",
-	"wait4", "waitid", "umask" };
+	"sched_setscheduler", "sched_getattr", "sched_setattr", "setitimer",
+	"uname", "memfd_create", "ftruncate", "wait4", "waitid", "umask" };
 static const char *const calls_files[] = { "open", "openat", "openat2",
 	"newfstatat", "statx", "stat", "lstat", "access", "faccessat",
 	"faccessat2", "getdents64", "readlink", "readlinkat", "getcwd",
