@@ -143,26 +143,24 @@ static void
 put_plain(struct incoming *in, struct str s)
 {
 	const char *p = s.p, *end = s.p + s.n, *lf;
+	char *begin = buf_reserve(&in->out, s.n + 1), *to = begin;
 
-	if (in->last == '\r' && in->holds_cr && s.p[0] != '\n') {
-		buf_putc(&in->out, '\r');
-		in->stored++;
-	}
+	if (begin == NULL)
+		return; /* full, as after any other put */
+	if (in->last == '\r' && in->holds_cr && s.p[0] != '\n')
+		*to++ = '\r';
 	in->holds_cr = end[-1] == '\r';
 	if (in->holds_cr)
 		end--;
 	while ((lf = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-		size_t n = (size_t)(lf - p);
-
-		if (n > 0)
-			n--; /* its CR */
-		buf_put(&in->out, str_make(p, n));
-		buf_putc(&in->out, '\n');
-		in->stored += n + 1;
+		if (lf > p) /* all but its CR */
+			to = mempcpy(to, p, (size_t)(lf - p) - 1);
+		*to++ = '\n';
 		p = lf + 1;
 	}
-	buf_put(&in->out, str_make(p, (size_t)(end - p)));
-	in->stored += (size_t)(end - p);
+	to = mempcpy(to, p, (size_t)(end - p));
+	buf_grow(&in->out, (size_t)(to - begin));
+	in->stored += (size_t)(to - begin);
 }
 
 static int
