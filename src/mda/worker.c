@@ -117,7 +117,7 @@ order_deliver(struct worker *w, struct deliver_job *job, struct ipc_msg *m)
 		return;
 	}
 	if (d.size > MSG_DELIVER_LARGE)
-		slice_set(SLICE_BULK);
+		slice_set(SLICE_BULK, NICE_BULK);
 	job->kind = d.at_once ? DELIVER_FILE : DELIVER_PREPARE;
 	if (w->n_held >= MAX_HELD)
 		deliver_answer(job, 452, "4.5.3",

@@ -93,7 +93,7 @@ exec_child(struct quired *q, struct child *c, int ctl)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	leave_terminal();
 	if (c->prog != PROG_SMTPD && c->prog != PROG_IMAPD)
-		slice_set(SLICE_SHORT);
+		slice_set(SLICE_SHORT, 0);
 	/* these may sit on low numbers that dup2 would close */
 	ctl = fcntl(ctl, F_DUPFD_CLOEXEC, 10);
 	program = fcntl(q->program[c->prog], F_DUPFD_CLOEXEC, 10);

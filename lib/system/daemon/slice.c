@@ -16,14 +16,16 @@ struct attr {
 };
 
 void
-slice_set(unsigned us)
+slice_set(unsigned us, int nice)
 {
 	struct attr a;
 
-	/* nice and policy stay as whoever started us wants them */
+	/* the policy stays as whoever started us wants it */
 	if (syscall(SYS_sched_getattr, 0, &a, sizeof(a), 0) == -1 ||
 	    a.policy != SCHED_OTHER)
 		return;
 	a.runtime_ns = (uint64_t)us * 1000;
+	if (a.nice < nice)
+		a.nice = nice;
 	(void)syscall(SYS_sched_setattr, 0, &a, 0);
 }

@@ -16,9 +16,10 @@
 /* in microseconds; the kernel takes 100 to 100,000 */
 #define SLICE_SHORT 200
 #define SLICE_BULK  3000 /* for long pieces of work */
+#define NICE_BULK   10	 /* beside others such work gets a tenth, and goes on */
 
-/* For this process and those it forks. Kernels that know nothing of it go on
- * as they did. */
-void slice_set(unsigned us);
+/* For this process and those it forks; a nice value that is higher already
+ * stays. Kernels that know nothing of slices go on as they did. */
+void slice_set(unsigned us, int nice);
 
 #endif
