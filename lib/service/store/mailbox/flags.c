@@ -285,6 +285,7 @@ mailbox_store(struct mailbox *m, const struct ranges *uids,
 		ranges_clear(modified);
 	if (m->readonly)
 		return err_set(e, ERR_PERM, "mailbox is read-only");
+	m->is_read = true;
 	if (mailbox_lock(m, e) == -1)
 		return -1;
 	rc = store_locked(m, uids, &s, e);
