@@ -54,7 +54,7 @@ listen "listener one {
 	plain-login yes
 }"
 # what the manager hears
-as /usr/bin/python3 -c "
+as_exec /usr/bin/python3 -c "
 import os, socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind('$T/notify')
