@@ -146,8 +146,10 @@ add(struct opening *o, const struct config_listener *l, enum service service,
 				   open_socket(o, address, port);
 	if (new->fd == -1)
 		return -1;
-	new->id =
-	    old != NULL &&is_same(old, new) ? old->id : ++o->q->listener_ids;
+	if (old != NULL && is_same(old, new))
+		new->id = old->id;
+	else
+		new->id = ++o->q->listener_ids;
 	o->next->n++;
 	return 0;
 }
