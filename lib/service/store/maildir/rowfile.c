@@ -193,7 +193,8 @@ is_likely(const struct name *n, uint32_t fn, const char *file)
 	       strcmp(name, file) == 0;
 }
 
-/* Kept are only those that it would not find. */
+/* Kept are only those that it would not find. It finds none of a ghost whose
+ * record was left behind with another journal. */
 static void
 read_strays(struct mailbox *m, struct strays *s, const struct key *keys,
     const char *sub, bool is_new)
@@ -214,8 +215,10 @@ read_strays(struct mailbox *m, struct strays *s, const struct key *keys,
 		k = v->n == 0 ?
 			NULL :
 			bsearch(&key, keys, v->n, sizeof(*keys), key_cmp);
-		if (k != NULL &&
-		    (is_new || !is_likely(&n, v->fn[k->row], de->d_name)))
+		if (k == NULL)
+			continue;
+		if (is_new || (v->st[k->row] & ST_GHOST) != 0 ||
+		    !is_likely(&n, v->fn[k->row], de->d_name))
 			add_stray(s, key.uhash, de->d_name, is_new);
 	}
 	closedir(d);

@@ -58,6 +58,7 @@ mailbox_load(struct mailbox *m, struct err *e)
 	int rc;
 
 	view_release(&m->v);
+	strays_release(&m->strays); /* of the journal that was */
 	mailbox_close_slots(m);
 	m->v.is_loading = true;
 	m->window_n = 0;
