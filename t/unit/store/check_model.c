@@ -407,22 +407,45 @@ op_reopen(struct session *x)
 	open_session(x);
 }
 
+/* Names of one second differ in their numbers. */
+static int
+by_age(const void *a, const void *b)
+{
+	return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names in cur/ in the order in which they were made: the directory's own
+ * differs from run to run, and a seed is to mean the same run again. */
+static uint32_t
+read_cur(const char *path, char **names, uint32_t max)
+{
+	DIR *d = opendir(path);
+	struct dirent *de;
+	uint32_t n = 0;
+
+	while ((de = readdir(d)) != NULL)
+		if (de->d_name[0] != '.' && n < max)
+			names[n++] = xstrdup(de->d_name);
+	closedir(d);
+	qsort(names, n, sizeof(names[0]), by_age);
+	return n;
+}
+
 /* A random file of cur/: its name, and the message it is. */
 static uint32_t
 pick_file(char name[300])
 {
+	static char *names[MAX_MSGS];
 	char *path = xasprintf("%s/cur", t_root), *full, text[64] = "";
-	DIR *d = opendir(path);
-	struct dirent *de;
-	uint32_t n = 0, uid;
+	uint32_t n = read_cur(path, names, MAX_MSGS), i, uid;
 	uint64_t number = 0;
 	int fd;
 
 	name[0] = '\0';
-	while ((de = readdir(d)) != NULL)
-		if (de->d_name[0] != '.' && rnd(++n) == 0)
-			str_copy(str_from(de->d_name), name, 300);
-	closedir(d);
+	if (n > 0)
+		str_copy(str_from(names[rnd(n)]), name, 300);
+	for (i = 0; i < n; i++)
+		free(names[i]);
 	full = xasprintf("%s/%s", path, name);
 	fd = name[0] == '\0' ? -1 : open(full, O_RDONLY);
 	if (fd != -1) {
