@@ -123,6 +123,11 @@ mutant maildir/rowfile.c $v moved_by_another_session_is_served \
     's/fd = open_moved\(m, row\)/fd = -1/'
 mutant maildir/rowfile.c $v one_directory_read_per_offset \
     's/s == NULL \|\| s->end != m->j.end/1/'
+mutant maildir/rowfile.c $v gone_and_two_generations_behind_is_served \
+    's/\(v->st\[k->row\] & ST_GHOST\) != 0 \|\|//'
+# a wish that was withdrawn is still one
+mutant mailbox/flags.c $v taken_back_before_its_rename_then_set_by_others \
+    's/withdraw_intents\(m, &s->revoked\);//'
 v=check_sectors
 export QUIRE_STRIDE=1 # from here on: each sector
 mutant journal/txn.c $v synced 's/txn_crc\(j->salt, p, len\) != le32_get\(p \+ 8\) \|\|//'

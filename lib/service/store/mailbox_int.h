@@ -122,6 +122,10 @@ bool view_is_behind(const struct view *, uint32_t row, uint32_t *want);
 extern int64_t store_young_s; /* for tests: 60, a younger one may be owned */
 bool scan_is_due(struct mailbox *);
 int mailbox_scan(struct mailbox *, struct err *);
+/* WHERE_, as we know it */
+uint32_t row_where(const struct view *, uint32_t row);
+/* Has its file the name we know, also if a rename was meant? */
+bool row_is_called_as_known(struct mailbox *, uint32_t row);
 /* Rename up to n files to what their flags ask for. */
 int mailbox_mirror(struct mailbox *, unsigned n, struct err *);
 #define MIRROR_NOW 64

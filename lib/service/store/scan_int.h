@@ -58,7 +58,6 @@ struct diff *
 scan_add_diff(struct scan *, uint32_t row, uint32_t fn, uint32_t where);
 /* The expunged message of that unique part; NULL. */
 struct gone_key *scan_gone(const struct scan *, uint64_t uhash);
-uint32_t scan_row_where(const struct view *, uint32_t row);
 uint32_t scan_name_where(const struct name *, uint32_t dir);
 
 /* ---- scan_judge.c, under byte 0 ---- */

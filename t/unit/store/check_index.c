@@ -424,49 +424,6 @@ START_TEST(history)
 }
 END_TEST
 
-/*
- * A session that is two generations behind shows messages whose records it
- * cannot read any more. Those whose files still wait to be moved to exp/ are
- * read all the same.
- */
-START_TEST(shown_and_behind)
-{
-	struct account *a = t_account(), *b = t_account();
-	struct mailbox *m = t_mailbox(a, "INBOX"), *o = t_mailbox(b, "INBOX");
-	struct mailbox_changes ch = { 0 };
-	uint32_t n = MIRROR_NOW + 10;
-	struct err e = { 0 };
-	char *text;
-	int i;
-
-	/* names as others make them: nothing but the unique part */
-	t_sh(
-	    "for i in $(seq 74); do echo hello >cur/1.M${i}P1.other:2,S; done");
-	t_sync(o, NULL);
-	t_sync(m, NULL);
-	ck_assert_uint_eq(mailbox_count(o), n);
-	t_remove(m, 1, n);
-	for (i = 0; i < 2; i++) {
-		m->must_generate = true;
-		ck_assert_int_eq(generation_make(m, &e), 0);
-	}
-	ck_assert_uint_eq(m->v.ngone, 10);
-	ck_assert_int_eq(mailbox_sync(o, false, &ch, &e), 0);
-	ck_assert_uint_eq(ch.n, 0);
-	mailbox_changes_release(&ch);
-	for (i = 1; i <= (int)n; i++) {
-		text = t_text(o, (uint32_t)i);
-		ck_assert_msg(text != NULL, "UID %d cannot be read", i);
-		free(text);
-	}
-	mailbox_close(&m);
-	mailbox_close(&o);
-	account_close(&a);
-	account_close(&b);
-	t_verify();
-}
-END_TEST
-
 static bool
 has_entry(struct mailbox *m, uint32_t uid, const char *text)
 {
@@ -548,7 +505,6 @@ main(void)
 	tcase_add_checked_fixture(t, t_setup, t_teardown);
 	tcase_add_test(t, index_every_byte);
 	tcase_add_test(t, history);
-	tcase_add_test(t, shown_and_behind);
 	tcase_add_test(t, cache);
 	tcase_add_test(t, mapped_and_cut);
 	tcase_add_test(t, private_files);

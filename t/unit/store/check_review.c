@@ -537,6 +537,89 @@ START_TEST(refused_and_nothing_written)
 }
 END_TEST
 
+/*
+ * A session that is two generations behind shows messages whose records it
+ * cannot read any more. Those whose files still wait to be moved to exp/ are
+ * read all the same.
+ */
+START_TEST(gone_and_two_generations_behind_is_served)
+{
+	struct account *a = t_account(), *b = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX"), *o = t_mailbox(b, "INBOX");
+	struct mailbox_changes ch = { 0 };
+	uint32_t n = MIRROR_NOW + 10;
+	struct err e = { 0 };
+	char *text;
+	int i;
+
+	/* names as others make them: nothing but the unique part */
+	t_sh(
+	    "for i in $(seq 74); do echo hello >cur/1.M${i}P1.other:2,S; done");
+	t_sync(o, NULL);
+	t_sync(m, NULL);
+	ck_assert_uint_eq(mailbox_count(o), n);
+	t_remove(m, 1, n);
+	for (i = 0; i < 2; i++) {
+		m->must_generate = true;
+		ck_assert_int_eq(generation_make(m, &e), 0);
+	}
+	ck_assert_uint_eq(m->v.ngone, 10);
+	ck_assert_int_eq(mailbox_sync(o, false, &ch, &e), 0);
+	ck_assert_uint_eq(ch.n, 0);
+	mailbox_changes_release(&ch);
+	for (i = 1; i <= (int)n; i++) {
+		text = t_text(o, (uint32_t)i);
+		ck_assert_msg(text != NULL, "UID %d cannot be read", i);
+		free(text);
+	}
+	mailbox_close(&m);
+	mailbox_close(&o);
+	account_close(&a);
+	account_close(&b);
+	t_verify();
+}
+END_TEST
+
+/*
+ * A flag is set and taken back before its rename was made; then others set it.
+ * That is no rename of ours.
+ */
+START_TEST(taken_back_before_its_rename_then_set_by_others)
+{
+	struct account *a = t_account();
+	struct mailbox *m = t_mailbox(a, "INBOX");
+	struct flag_change fc = { .flags = FLAG_FLAGGED };
+	struct message msg;
+	struct ranges r;
+	struct err e = { 0 };
+	int i;
+
+	t_sh("echo one >new/1.M1P1.other; echo two >cur/1.M2P1.other; "
+	     "echo three >cur/1.M3P1.other:2,S");
+	t_sync(m, NULL);
+	ranges_init(&r, 1);
+	ranges_add(&r, 1, 3);
+	for (i = 0; i < 2; i++) {
+		fc.how = i == 0 ? FLAGS_ADD : FLAGS_REMOVE;
+		ck_assert_int_eq(mailbox_store(m, &r, &fc, NULL, NULL, &e), 0);
+	}
+	ranges_release(&r);
+	t_sh("for i in 1 2; do mv [nc]*/1.M${i}P1.other* "
+	     "cur/1.M${i}P1.other:2,F;"
+	     " done; mv cur/1.M3P1.other:2,S cur/1.M3P1.other:2,FS");
+	t_sync(m, NULL);
+	t_sync(m, NULL);
+	for (i = 1; i <= 3; i++) {
+		mailbox_get(m, (uint32_t)i, &msg);
+		ck_assert_msg((msg.flags & FLAG_FLAGGED) != 0, "%d", i);
+	}
+	t_sh("ls cur | grep -c :2,F | grep -qx 3");
+	mailbox_close(&m);
+	account_close(&a);
+	t_verify();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -557,5 +640,7 @@ main(void)
 	t_case(s, register_lock_held_by_others, 1);
 	t_case(s, mass_loss_delivery_goes_on, 1);
 	t_case(s, refused_and_nothing_written, 1);
+	t_case(s, gone_and_two_generations_behind_is_served, 1);
+	t_case(s, taken_back_before_its_rename_then_set_by_others, 1);
 	return t_run(s);
 }

@@ -145,8 +145,9 @@ struct store {
 	struct mailbox *m;
 	const struct flag_change *fc;
 	struct ranges *changed, *modified;
-	uint32_t first, last; /* UIDs of the open run */
-	uint32_t row;	      /* of last */
+	struct ranges revoked; /* a rename was meant and is meant no more */
+	uint32_t first, last;  /* UIDs of the open run */
+	uint32_t row;	       /* of last */
 	size_t n;
 };
 
@@ -186,6 +187,9 @@ store_row(struct store *s, uint32_t row)
 		end_run(s);
 		return;
 	}
+	if ((v->st[row] & ST_INTENT) != 0 &&
+	    view_want_fn(v, flags, kw, v->fn[row]) == v->fn[row])
+		ranges_add(&s->revoked, v->uid[row], v->uid[row]);
 	/* A run holds over gaps between UIDs, not over rows left out. In the
 	 * list of changes gaps are no harm: those UIDs do not exist. */
 	if (s->first == 0 || row != s->row + 1) {
@@ -235,6 +239,31 @@ add_intents(struct mailbox *m, const struct flag_change *fc,
 	op_end(&m->ops);
 }
 
+/*
+ * Set, and taken back before the rename: whose file has the old name still will
+ * not be renamed. This says so, or the same change by others would be taken for
+ * that rename.
+ */
+static void
+withdraw_intents(struct mailbox *m, const struct ranges *revoked)
+{
+	struct view *v = &m->v;
+	uint32_t row;
+	size_t i;
+
+	op_begin(&m->ops, OP_MERGED, 0);
+	for (i = 0; i < revoked->n; i++)
+		for (row = view_lower(v, revoked->v[i].lo);
+		     row < v->n && v->uid[row] <= revoked->v[i].hi; row++) {
+			if (!row_is_called_as_known(m, row))
+				continue;
+			op_u32(&m->ops, v->uid[row]);
+			op_u32(&m->ops, v->fn[row]);
+			op_u32(&m->ops, row_where(v, row));
+		}
+	op_end(&m->ops);
+}
+
 static int
 store_locked(struct mailbox *m, const struct ranges *uids, struct store *s,
     struct err *e)
@@ -261,6 +290,7 @@ store_locked(struct mailbox *m, const struct ranges *uids, struct store *s,
 			add_intents(m, s->fc, &mine);
 			ranges_release(&mine);
 		}
+		withdraw_intents(m, &s->revoked);
 		/* Makes true what the OK to STORE says. */
 		rc = mailbox_append(m, 0, false, true, e);
 	}
@@ -288,6 +318,7 @@ mailbox_store(struct mailbox *m, const struct ranges *uids,
 	m->is_read = true;
 	if (mailbox_lock(m, e) == -1)
 		return -1;
+	ranges_init(&s.revoked, SIZE_MAX);
 	rc = store_locked(m, uids, &s, e);
 	if (rc == 0 && s.n > 0)
 		for (i = 0; i < uids->n; i++) {
@@ -295,5 +326,6 @@ mailbox_store(struct mailbox *m, const struct ranges *uids,
 			view_mirror(&m->v, uids->v[i].hi);
 		}
 	mailbox_unlock(m);
+	ranges_release(&s.revoked);
 	return rc;
 }

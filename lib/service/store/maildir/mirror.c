@@ -11,6 +11,7 @@
 #include "service/store/store_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "system/fs/fs.h"
 
@@ -99,23 +100,51 @@ collect(struct view *v, struct todo *t, unsigned max)
 	return n;
 }
 
+uint32_t
+row_where(const struct view *v, uint32_t row)
+{
+	return (v->st[row] & ST_NEWDIR) != 0 ? WHERE_NEW :
+	       (v->st[row] & ST_BARE) != 0   ? WHERE_BARE :
+					       WHERE_CUR;
+}
+
+/* The name we believe in, and the directory it is in. */
+static bool
+known_name(struct mailbox *m, uint32_t row, const struct cold *cold, int *dirfd,
+    char out[NAME_LEN + 1])
+{
+	const struct view *v = &m->v;
+
+	*dirfd = (v->st[row] & ST_NEWDIR) != 0 ? m->newfd : m->curfd;
+	return (v->st[row] & (ST_NEWDIR | ST_BARE)) != 0 ?
+		   str_copy(cold->base, out, NAME_LEN + 1) :
+		   name_with_info(out, cold->base, v->fn[row], cold->extra);
+}
+
+bool
+row_is_called_as_known(struct mailbox *m, uint32_t row)
+{
+	char name[NAME_LEN + 1];
+	struct cold cold;
+	struct stat st;
+	int dirfd;
+
+	return row_cold(m, row, &cold) &&
+	       known_name(m, row, &cold, &dirfd, name) &&
+	       fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static bool
 rename_one(struct mailbox *m, uint32_t row, uint32_t want)
 {
 	struct view *v = &m->v;
 	char from[NAME_LEN + 1], to[NAME_LEN + 1];
-	int fromfd = m->curfd;
 	struct cold cold;
+	int fromfd;
 
 	if (!row_cold(m, row, &cold) ||
-	    !name_with_info(to, cold.base, want, cold.extra))
-		return false;
-	if ((v->st[row] & (ST_NEWDIR | ST_BARE)) != 0) {
-		if ((v->st[row] & ST_NEWDIR) != 0)
-			fromfd = m->newfd;
-		if (!str_copy(cold.base, from, sizeof(from)))
-			return false;
-	} else if (!name_with_info(from, cold.base, v->fn[row], cold.extra))
+	    !name_with_info(to, cold.base, want, cold.extra) ||
+	    !known_name(m, row, &cold, &fromfd, from))
 		return false;
 	if (is_revoked(v, row, want)) {
 		/* if it happened after all, it is undone */

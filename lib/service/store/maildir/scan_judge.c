@@ -148,7 +148,7 @@ keep_known_name(struct scan *s, struct stray *x)
 	size_t i;
 
 	if (!name_parse(str_from(x->file), &n) || n.fn != v->fn[x->row] ||
-	    scan_name_where(&n, x->dir) != scan_row_where(v, x->row))
+	    scan_name_where(&n, x->dir) != row_where(v, x->row))
 		return;
 	for (i = 0; i < s->ndiffs && s->diffs[i].row != x->row; i++)
 		;

@@ -121,14 +121,6 @@ scan_add_diff(struct scan *s, uint32_t row, uint32_t fn, uint32_t where)
 }
 
 uint32_t
-scan_row_where(const struct view *v, uint32_t row)
-{
-	return (v->st[row] & ST_NEWDIR) != 0 ? WHERE_NEW :
-	       (v->st[row] & ST_BARE) != 0   ? WHERE_BARE :
-					       WHERE_CUR;
-}
-
-uint32_t
 scan_name_where(const struct name *n, uint32_t dir)
 {
 	return dir == 1 ? WHERE_NEW : n->has_info ? WHERE_CUR : WHERE_BARE;
@@ -142,7 +134,7 @@ take(struct scan *s, uint32_t row, const struct name *n, uint32_t dir)
 	uint32_t where = scan_name_where(n, dir);
 
 	s->seen[row] = 1;
-	if (n->fn == v->fn[row] && where == scan_row_where(v, row) &&
+	if (n->fn == v->fn[row] && where == row_where(v, row) &&
 	    (v->st[row] & ST_OLDBOOT) == 0)
 		return NULL;
 	return scan_add_diff(s, row, n->fn, where);
