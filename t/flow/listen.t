@@ -266,5 +266,40 @@ is "70 reloads, each with other listeners" "$n" 70
 is "the last one counts: imap" "$(greets 127.0.0.1 $A)" "* OK"
 is "and no other" "$(greets 127.0.0.1 $B)" refused
 is "smtp all the time" "$(greets 127.0.0.1 $C)" 220
+# a front that is not told, because it does not read what quired says
+pid=$(pgrep -P "$FLOW_PID" -f quire-smtpd)
+lost() { grep -c 'ev=child.send program=quire-smtpd' "$T/log"; }
+ticks() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
+kill -STOP "$pid"
+n=0
+until [ "$(lost)" -gt 0 ] || [ $n -ge 2000 ]; do
+	n=$((n + 1))
+	q reload
+done
+ok "a stopped smtpd: its channel is full at last" [ "$(lost)" -gt 0 ]
+listen "listener one {
+	address 127.0.0.1
+	imap $B
+	plain-login yes
+}"
+ok "a reload without its listener" q reload
+kill -CONT "$pid"
+is "it is gone" "$(greets 127.0.0.1 $C)" refused
+n=0
+until grep -q 'ev=listener.closed .*service=smtp' "$T/log" || [ $n -gt 50 ]; do
+	n=$((n + 1))
+	sleep 0.1
+done
+is "smtpd says so once" \
+    "$(grep -c 'ev=listener.closed .*service=smtp' "$T/log")" 1
+# what it has been told since is a second's work
+used=100 n=0
+until [ "$used" -lt 20 ] || [ $n -ge 10 ]; do
+	before=$(ticks)
+	sleep 1
+	used=$(($(ticks) - before))
+	n=$((n + 1))
+done
+ok "and then has nothing to do ($used ticks in a second)" [ "$used" -lt 20 ]
 flow_stop
 done_testing

@@ -118,12 +118,13 @@ receive(struct front *f, const struct daemon_listener *l, int fd,
 	}
 }
 
-void
+bool
 front_accept(struct front *f, const struct daemon_listener *l)
 {
 	char remote[ADDR_TEXT];
-	int rounds = ACCEPT_BURST, fd;
+	int rounds = ACCEPT_BURST, fd = ACCEPT_NONE;
 
-	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) != -1)
+	while (rounds-- > 0 && (fd = accept_next(l->fd, remote)) >= 0)
 		receive(f, l, fd, remote);
+	return fd != ACCEPT_CLOSED;
 }

@@ -162,13 +162,22 @@ use_peers(struct front *f)
 
 /* ---- serving ---- */
 
+/* quired shuts a listener down that a reload has removed, and says so; what it
+ * says may be late, or lost where the channel is full. */
 static void
 accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct front_accept *a =
 	    (struct front_accept *)w; /* its first member */
+	struct daemon_listener *l = a->listener;
 
-	front_accept(w->data, a->listener);
+	if (front_accept(w->data, l))
+		return;
+	LOG_INFO("listener.closed", F_STR("listener", str_from(l->name)),
+	    F_STR("address", str_from(l->address)),
+	    F_CSTR("service", service_names[l->service]));
+	ev_io_stop(loop, w);
+	l->is_gone = true;
 }
 
 /* Those that are new, and no more those that are gone. */

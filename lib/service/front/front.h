@@ -66,7 +66,7 @@ struct front_link {
 /* Of d.listeners[] in the same place. */
 struct front_accept {
 	ev_io io;
-	const struct daemon_listener *listener;
+	struct daemon_listener *listener;
 };
 
 struct front {
@@ -111,7 +111,8 @@ void front_pack_auth_start(struct buf *, uint32_t id,
 void front_release_secret(struct buf *);
 
 /* enter.c */
-void front_accept(struct front *, const struct daemon_listener *);
+/* Those who wait there; false: it takes no connections any more. */
+bool front_accept(struct front *, const struct daemon_listener *);
 /* A client is somebody else than its address said: counted anew. DOOR_OPEN,
  * or the limit; *a and *is_counted are the client's. */
 enum door_verdict

@@ -42,7 +42,7 @@ accept_next(int listener, char remote[ADDR_TEXT])
 	if (fd == -1) {
 		if (errno == EMFILE || errno == ENFILE)
 			LOG_ERROR("accept", F_CSTR("err", strerror(errno)));
-		return -1;
+		return errno == EINVAL ? ACCEPT_CLOSED : ACCEPT_NONE;
 	}
 	/* answers are whole: waiting for more to send only delays them */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

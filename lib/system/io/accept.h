@@ -11,8 +11,9 @@
 #define ACCEPT_BURST 64
 #define ADDR_TEXT    64 /* an IP address as text, with its NUL */
 
-/* The next connection and its peer's address; -1: none now (or none possible,
- * which is logged). */
+#define ACCEPT_NONE   (-1) /* now; or none possible, which is logged */
+#define ACCEPT_CLOSED (-2) /* nor ever: the listener was shut down */
+/* The next connection and its peer's address; or one of these. */
 int accept_next(int listener, char remote[ADDR_TEXT]);
 /* The address a connection came in at. */
 void accept_local_address(int fd, char local[ADDR_TEXT]);
