@@ -238,24 +238,6 @@ has_place(const struct pool *p)
 }
 
 static bool
-is_crowded(const struct pool *p, const struct pool_waiting *w)
-{
-	return limit_count(p->clients, &w->remote, LIMIT_CLASSES - 1, 0) >
-	       POOL_CROWD;
-}
-
-/* A crowd's begin one by one, and leave room for those of others. */
-static bool
-may_begin(const struct pool *p, const struct pool_waiting *w)
-{
-	unsigned n = p->n_busy + p->n_idle + p->n_leaving;
-
-	if (is_crowded(p, w))
-		return p->n_young == 0 && n < POOL_CHILDREN - POOL_IDLE_MAX;
-	return p->n_young < POOL_YOUNG && (p->n_idle > 0 || n < POOL_CHILDREN);
-}
-
-static bool
 start(struct pool *p, struct pool_waiting *w)
 {
 	struct pool_child *c;
@@ -263,7 +245,7 @@ start(struct pool *p, struct pool_waiting *w)
 
 	/* one that waits may have died: it is not noticed before this */
 	for (tries = 0; tries <= POOL_IDLE_MAX; tries++) {
-		c = idle_child(p, is_crowded(p, w));
+		c = idle_child(p, queue_is_crowd(p, w));
 		if (c == NULL)
 			return false;
 		if (hand_over(c, w->chan, &w->msg)) {
@@ -287,7 +269,8 @@ pool_start(struct pool *p)
 {
 	struct pool_waiting *w;
 
-	while ((w = queue_next(p)) != NULL && may_begin(p, w) && has_place(p)) {
+	while ((w = queue_next(p)) != NULL && queue_may_begin(p, w) &&
+	       has_place(p)) {
 		if (p->n_busy >= POOL_MAX)
 			yield(p);
 		if (!start(p, w)) {

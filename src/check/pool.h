@@ -98,6 +98,10 @@ bool
 queue_put(struct pool *, int chan, struct ipc_msg *, const struct limit_addr *);
 struct pool_waiting *queue_next(struct pool *);
 void queue_take(struct pool *, struct pool_waiting *);
+/* Is it one of a network that has more than POOL_CROWD? */
+bool queue_is_crowd(const struct pool *, const struct pool_waiting *);
+/* May it have a process now, as many as there are and begin? */
+bool queue_may_begin(const struct pool *, const struct pool_waiting *);
 
 /* yield.c: whose question gives way; NULL: nobody had his time yet */
 struct pool_child *pool_victim(struct pool *, int64_t now_ms);

@@ -66,3 +66,21 @@ queue_take(struct pool *p, struct pool_waiting *w)
 	w->chan = -1;
 	p->n_waiting--;
 }
+
+bool
+queue_is_crowd(const struct pool *p, const struct pool_waiting *w)
+{
+	return limit_count(p->clients, &w->remote, LIMIT_CLASSES - 1, 0) >
+	       POOL_CROWD;
+}
+
+/* A crowd's begin one by one, and leave room for those of others. */
+bool
+queue_may_begin(const struct pool *p, const struct pool_waiting *w)
+{
+	unsigned n = p->n_busy + p->n_idle + p->n_leaving;
+
+	if (queue_is_crowd(p, w))
+		return p->n_young == 0 && n < POOL_CHILDREN - POOL_IDLE_MAX;
+	return p->n_young < POOL_YOUNG && (p->n_idle > 0 || n < POOL_CHILDREN);
+}

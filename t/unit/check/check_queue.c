@@ -1,6 +1,7 @@
 /* Whose question is next when there are more than processes begin. */
 #include <check.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -127,6 +128,61 @@ START_TEST(bounded)
 }
 END_TEST
 
+/* n questions of one network are under way or wait, here the last of them. */
+static void
+many(unsigned n)
+{
+	struct limit_addr a;
+	char ip[32];
+	unsigned i;
+
+	for (i = 1; i < n; i++) {
+		snprintf(ip, sizeof(ip), "192.0.2.%u", i);
+		a = addr(ip);
+		limit_add(pool.clients, &a, 0);
+	}
+	ck_assert(put("192.0.2.200", n));
+}
+
+/* A crowd's begin one by one; others do while it does. */
+START_TEST(crowd)
+{
+	struct pool_waiting *w;
+
+	many(POOL_CROWD);
+	w = queue_next(&pool);
+	pool.n_young = POOL_YOUNG - 1;
+	ck_assert(!queue_is_crowd(&pool, w));
+	ck_assert(queue_may_begin(&pool, w));
+	pool.n_young = POOL_YOUNG;
+	ck_assert(!queue_may_begin(&pool, w));
+	ck_assert(put("192.0.2.201", POOL_CROWD + 1));
+	ck_assert(queue_is_crowd(&pool, w));
+	pool.n_young = 1;
+	ck_assert(!queue_may_begin(&pool, w));
+	ck_assert(put("198.51.100.1", 99));
+	ck_assert_uint_eq(queue_next(&pool)->msg.id, 99);
+	ck_assert(!queue_is_crowd(&pool, queue_next(&pool)));
+	ck_assert(queue_may_begin(&pool, queue_next(&pool)));
+	pool.n_young = 0;
+	ck_assert(queue_may_begin(&pool, w));
+}
+END_TEST
+
+/* It leaves places for others: the last ones are not for a crowd. */
+START_TEST(last_places)
+{
+	many(POOL_CROWD + 1);
+	ck_assert(put("198.51.100.1", 99));
+	pool.n_busy = POOL_CHILDREN - POOL_IDLE_MAX;
+	ck_assert(queue_may_begin(&pool, queue_next(&pool)));
+	queue_take(&pool, queue_next(&pool));
+	ck_assert(!queue_may_begin(&pool, queue_next(&pool)));
+	pool.n_busy--;
+	ck_assert(queue_may_begin(&pool, queue_next(&pool)));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -138,6 +194,8 @@ main(void)
 	tcase_add_test(t, in_order);
 	tcase_add_test(t, few_first);
 	tcase_add_test(t, bounded);
+	tcase_add_test(t, crowd);
+	tcase_add_test(t, last_places);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
