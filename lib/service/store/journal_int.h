@@ -58,6 +58,15 @@ struct pub {
 };
 
 struct scan_state;
+struct journal;
+struct salvage; /* what still stands in a damaged journal */
+
+/*
+ * Fill the journal that takes the place of a damaged one; nobody sees it
+ * before it is whole. 1: nothing was written, it is filled with what stands.
+ */
+typedef int
+journal_regain(void *, struct salvage *, struct journal *to, struct err *);
 
 struct journal {
 	enum journal_kind kind;
@@ -89,6 +98,8 @@ struct journal {
 	bool pub_ok;	   /* valid, of this boot and generation */
 	int64_t lag_since; /* ms, 0: pub does not lag */
 	bool was_cut, was_salvaged, was_short, must_publish;
+	journal_regain *regain; /* of a mailbox (regain.c), or NULL */
+	void *regain_arg;
 	uint64_t mtime; /* of the file when nothing was going on; 0: not seen */
 	bool must_audit; /* it was written to, and by none of us */
 };
@@ -149,6 +160,8 @@ bool journal_is_whole(struct journal *);
  * 2 as above (not locked then). *was_torn: a tail was cut. */
 int journal_lock(struct journal *, journal_apply *, void *, struct err *);
 void journal_unlock(struct journal *);
+/* Each transaction that stands, in order, until apply says -1. */
+int salvage_each(struct salvage *, journal_apply *, void *);
 /* Shorter than was published or read: a copy of former days. */
 bool journal_is_short(const struct journal *);
 /* Nothing but zeros from j->end to the end of the file? */

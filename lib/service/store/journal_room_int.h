@@ -39,7 +39,8 @@ enum journal_tail journal_tail(const struct journal *);
 int journal_make_room(struct journal *, uint64_t end);
 
 /* ---- journal_repair.c ---- */
-/* Copy what can be saved into a new generation; the old stays as .bad */
+/* Copy what can be saved into a new generation; the old stays as .bad.
+ * j->was_salvaged: nobody has completed it. */
 int journal_salvage(struct journal *, uint64_t size, struct err *);
 /* A writer died between its append and its publishing. */
 int journal_mend_pub(struct journal *, struct err *);

@@ -363,10 +363,7 @@ catch_up(struct journal *j, journal_apply *apply, void *arg, struct err *e)
 	} else {
 		if (journal_has_later(j, size) ||
 		    (j->pub_ok && j->pub.end > j->end)) {
-			if (journal_salvage(j, size, e) == -1)
-				return -1;
-			j->was_salvaged = true;
-			return 2;
+			return journal_salvage(j, size, e) == -1 ? -1 : 2;
 		}
 		if (step_truncate(j->fd, j->end) == -1 ||
 		    step_sync_data(j->fd) == -1)

@@ -49,48 +49,82 @@ journal_has_later(const struct journal *j, uint64_t size)
 
 /* Copy what can be saved into a new generation; the old file stays as .bad */
 struct salvage {
-	int fd;
-	uint32_t salt;
-	uint64_t size;
+	struct journal *j; /* the one that is damaged */
+	struct journal from;
+	char *p; /* its contents */
+	uint64_t n;
 };
+
+int
+salvage_each(struct salvage *s, journal_apply *apply, void *arg)
+{
+	uint64_t at = JOURNAL_HEAD, budget = 16 * s->n;
+	struct txn t;
+
+	while (at + TXN_HEAD + TXN_FOOT <= s->n) {
+		uint32_t len = txn_len(s->p + at, at, s->n - at);
+
+		if (len == 0 || len > budget ||
+		    !txn_unpack(&s->from, s->p + at, len, &t)) {
+			budget -= len < budget ? len : budget;
+			at += 8;
+			continue;
+		}
+		if (apply(arg, &t) == -1)
+			return -1;
+		at += len;
+	}
+	return 0;
+}
+
+struct carry {
+	struct journal *to;
+	struct ops ops;
+	struct err *e;
+};
+
+static int
+carry_one(void *arg, const struct txn *t)
+{
+	struct carry *c = arg;
+
+	return journal_carry(c->to, &c->ops, t, c->e);
+}
 
 static int
 salvage_fill(void *arg, struct journal *to, struct err *e)
 {
 	struct salvage *s = arg;
-	struct journal from = {
-		.kind = to->kind, .fd = s->fd, .salt = s->salt
-	};
-	char *p = xmalloc(s->size);
-	ssize_t got = fs_pread_all(s->fd, p, s->size, 0);
-	uint64_t n = got < 0 ? 0 : (uint64_t)got, at = JOURNAL_HEAD;
-	uint64_t budget = 16 * n;
-	struct ops o;
-	struct txn t;
-	int rc = 0;
+	struct journal *j = s->j;
+	struct carry c = { .to = to, .e = e };
+	int rc = 1;
 
-	ops_init(&o);
-	while (rc == 0 && at + TXN_HEAD + TXN_FOOT <= n) {
-		uint32_t len = txn_len(p + at, at, n - at);
-
-		if (len == 0 || len > budget ||
-		    !txn_unpack(&from, p + at, len, &t)) {
-			budget -= len < budget ? len : budget;
-			at += 8;
-			continue;
-		}
-		rc = journal_carry(to, &o, &t, e);
-		at += len;
-	}
-	ops_release(&o);
-	free(p);
+	if (j->regain != NULL)
+		rc = j->regain(j->regain_arg, s, to, e);
+	j->was_salvaged = rc == 1;
+	if (rc != 1)
+		return rc;
+	ops_init(&c.ops);
+	rc = salvage_each(s, carry_one, &c);
+	ops_release(&c.ops);
 	return rc;
+}
+
+static void
+salvage_read(struct salvage *s, struct journal *j, uint64_t size)
+{
+	ssize_t got;
+
+	*s = (struct salvage){ .j = j, .p = xmalloc(size) };
+	s->from = (struct journal){ .kind = j->kind, .salt = j->salt };
+	got = journal_pread(j, s->p, size, 0);
+	s->n = got < 0 ? 0 : (uint64_t)got;
 }
 
 int
 journal_salvage(struct journal *j, uint64_t size, struct err *e)
 {
-	struct salvage s = { dup(j->fd), j->salt, size };
+	struct salvage s;
 	struct journal_spec spec = { .kind = j->kind,
 		.uidvalidity = j->uidvalidity,
 		.modseq = 1,
@@ -103,20 +137,18 @@ journal_salvage(struct journal *j, uint64_t size, struct err *e)
 		.arg = &s };
 	int rc;
 
-	if (size > DAMAGE_MAX || s.fd == -1) {
-		if (s.fd != -1)
-			close(s.fd);
+	if (size > DAMAGE_MAX)
 		return err_set(e, ERR_PERM, "journal damaged at %llu",
 		    (unsigned long long)j->end);
-	}
 	memcpy(spec.mailboxid, j->mailboxid, 16);
+	salvage_read(&s, j, size);
 	if (step_unlink(j->dirfd, "journal.bad") == -1 && errno != ENOENT)
 		rc = err_sys(e, "remove journal.bad");
 	else if (step_link(j->dirfd, "journal", j->dirfd, "journal.bad") == -1)
 		rc = err_sys(e, "keep damaged journal");
 	else
 		rc = journal_create(j, &spec, e);
-	close(s.fd);
+	free(s.p);
 	return rc;
 }
 
