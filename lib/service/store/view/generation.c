@@ -109,6 +109,8 @@ take_over(struct mailbox *m, struct journal *n)
 	n->lockfd = j->lockfd;
 	n->lock = j->lock;
 	n->lock_ms = j->lock_ms;
+	n->regain = j->regain;
+	n->regain_arg = j->regain_arg;
 	n->is_locked = j->is_locked;
 	if (n->pubfd != j->pubfd)
 		close(j->pubfd);
