@@ -75,6 +75,10 @@ void mailbox_release(struct mailbox *);
 void mailbox_write_sizes(struct mailbox *);
 #define MIRROR_BATCH 256
 
+/* ---- regain.c ---- */
+/* What a damaged journal lost and others' files still say; of a mailbox. */
+journal_regain mailbox_regain;
+
 /* What only the journal knows of a message */
 struct cold {
 	uint64_t create_modseq;

@@ -143,6 +143,8 @@ mailbox_open_dir(struct mailbox **out, struct account *a, int dirfd,
 	ranges_init(&m->measured, 1 << 20);
 	journal_init(&m->j, JOURNAL_MAILBOX, -1, ro);
 	m->j.lock_ms = a->opts.lock_ms;
+	m->j.regain = mailbox_regain;
+	m->j.regain_arg = m;
 	rc = open_fds(m, mailboxid, e);
 	if (rc == 0) {
 		m->j.dirfd = m->qfd;

@@ -281,9 +281,8 @@ is_damaged(struct journal *j)
 }
 
 /*
- * A session goes on with the transactions that stand, and messages whose ADD
- * does not get new UIDs, and so new lines in the list. Here the list as it is
- * knows better.
+ * A session goes on with the transactions that stand, and what the list says
+ * of the others (regain.c). Who asks for this believes the list.
  */
 static int
 put_damaged_aside(struct account *a, const struct node *node, struct err *e)
