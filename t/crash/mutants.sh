@@ -139,5 +139,11 @@ mutant view/index.c $v synced \
     's/return crc32c\(0, p, n\) == le32_get\(crcs.p \+ 4 \* k\);/return 1;/'
 mutant maildir/cache.c $v synced \
     's/le32_get\(p \+ 8\) != crc32c\(0, p \+ 12, len - 12\) \|\|//'
+
+# damaged journals
+v=check_regain
+mutant peers/regain.c $v expunged 's/return t->c.uidnext;/return 0;/'
+mutant peers/regain.c $v sectors 's/write_healed\(r, t\) == -1/false/'
+mutant peers/regain.c $v sectors 's/write_keywords\(r\) == -1 \|\|//'
 echo "1..$n"
 exit $bad
