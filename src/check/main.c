@@ -147,11 +147,14 @@ drain_signals(struct check *k)
 static void
 run(struct check *k)
 {
-	static struct pollfd p[3 + POOL_MAX];
+	static struct pollfd p[3 + POOL_CHILDREN];
+	bool no_spare = false; /* it could not be had: not at once again */
 
 	for (;;) {
 		bool reads = pool_has_room(&k->pool) && !k->is_ending;
-		int wait = pool_expire(&k->pool);
+		int wait = pool_expire(&k->pool), ready;
+		bool spare =
+		    !k->is_ending && !no_spare && queue_wants_spare(&k->pool);
 		unsigned n;
 
 		p[0] = (struct pollfd){ .fd = k->d.ctl, .events = POLLIN };
@@ -160,11 +163,15 @@ run(struct check *k)
 			.fd = reads ? daemon_peer_fd(&k->d, PROG_SMTPD, 0) : -1,
 			.events = POLLIN
 		};
-		n = pool_poll(&k->pool, p + 3, POOL_MAX);
+		n = pool_poll(&k->pool, p + 3, POOL_CHILDREN);
 		if (k->is_ending && k->pool.n_busy + k->pool.n_waiting == 0)
 			return;
-		if (poll(p, 3 + n, wait) == -1 && errno != EINTR)
+		ready = poll(p, 3 + n, spare ? 0 : wait);
+		if (ready == -1 && errno != EINTR)
 			return;
+		no_spare = ready == 0 && spare && !pool_add_spare(&k->pool);
+		if (ready == 0 && spare)
+			continue;
 		pool_done(&k->pool, p + 3, n);
 		drain_signals(k);
 		if (reads)

@@ -308,6 +308,24 @@ pool_has_room(const struct pool *p)
 	return p->n_waiting < POOL_WAITING;
 }
 
+bool
+pool_add_spare(struct pool *p)
+{
+	struct pool_child *c = new_child(p, false);
+
+	if (c == NULL)
+		return false;
+	c->idle_ms = date_mono_ms();
+	return true;
+}
+
+/* May it have something to say? */
+static bool
+speaks(const struct pool_child *c)
+{
+	return c->pid != 0 && c->link != -1 && (c->is_busy || c->is_young);
+}
+
 unsigned
 pool_poll(const struct pool *p, struct pollfd *v, unsigned n)
 {
@@ -315,7 +333,7 @@ pool_poll(const struct pool *p, struct pollfd *v, unsigned n)
 	unsigned k = 0;
 
 	for (c = p->children; c < p->children + POOL_CHILDREN && k < n; c++)
-		if (c->pid != 0 && c->is_busy)
+		if (speaks(c))
 			v[k++] =
 			    (struct pollfd){ .fd = c->link, .events = POLLIN };
 	return k;
@@ -332,7 +350,7 @@ pool_done(struct pool *p, const struct pollfd *v, unsigned n)
 		if (v[i].revents == 0)
 			continue;
 		for (c = p->children; c < p->children + POOL_CHILDREN; c++)
-			if (c->pid != 0 && c->is_busy && c->link == v[i].fd)
+			if (speaks(c) && c->link == v[i].fd)
 				break;
 		/* one that died is told by SIGCHLD, with the reason */
 		if (c == p->children + POOL_CHILDREN ||

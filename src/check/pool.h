@@ -13,7 +13,8 @@
  * At most POOL_YOUNG processes begin at the same time; then questions wait,
  * and that of the network with fewest under way is next (queue.c). Processes
  * for a network with more than POOL_CROWD run when no other wants to, and
- * begin one by one.
+ * begin one by one. While questions are under way one process more stands
+ * ready: a fork takes as long as most messages.
  */
 #ifndef CHECK_POOL_H
 #define CHECK_POOL_H
@@ -82,6 +83,9 @@ void pool_ask(struct pool *, int chan, struct ipc_msg *);
 bool pool_has_room(const struct pool *);
 /* Give those that wait to children, as far as that goes now. */
 void pool_start(struct pool *);
+/* A process for the next question, for when there is nothing else to do and
+ * queue_wants_spare(). false: it cannot be had. */
+bool pool_add_spare(struct pool *);
 /* Descriptors to wait for, at most n; how many there are. */
 unsigned pool_poll(const struct pool *, struct pollfd *, unsigned n);
 /* Those pool_poll() gave, after poll(): who is done. */
@@ -102,6 +106,9 @@ void queue_take(struct pool *, struct pool_waiting *);
 bool queue_is_crowd(const struct pool *, const struct pool_waiting *);
 /* May it have a process now, as many as there are and begin? */
 bool queue_may_begin(const struct pool *, const struct pool_waiting *);
+/* Would the next one find no process but a new one? That takes as long as most
+ * messages. Nobody needs one where nothing is asked. */
+bool queue_wants_spare(const struct pool *);
 
 /* yield.c: whose question gives way; NULL: nobody had his time yet */
 struct pool_child *pool_victim(struct pool *, int64_t now_ms);

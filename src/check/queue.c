@@ -84,3 +84,10 @@ queue_may_begin(const struct pool *p, const struct pool_waiting *w)
 		return p->n_young == 0 && n < POOL_CHILDREN - POOL_IDLE_MAX;
 	return p->n_young < POOL_YOUNG && (p->n_idle > 0 || n < POOL_CHILDREN);
 }
+
+bool
+queue_wants_spare(const struct pool *p)
+{
+	return p->n_idle == 0 && p->n_waiting == 0 && p->n_young == 0 &&
+	       p->n_busy > 0 && p->n_busy < POOL_MAX;
+}

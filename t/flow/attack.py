@@ -337,7 +337,7 @@ def phase(name, signed):
     figure("%s: %d messages, p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, most %.1f ms", name.decode(), MESSAGES, p50 * 1e3, p90 * 1e3, p99 * 1e3, times[-1] * 1e3)
     figure("%s: CPU in %.1f s: %s", name.decode(), seconds, ", ".join("%s %.2f s" % x for x in used.items()))
     waits.sort()
-    figure("%s: without our own waits for a processor, p99 %.1f ms", name.decode(), waits[MESSAGES * 99 // 100 - 1] * 1e3)
+    figure("%s: left out of these, our own waits for a processor: p99 %.1f ms", name.decode(), waits[MESSAGES * 99 // 100 - 1] * 1e3)
     for took in times[-5:]:
         figure("%s: %.1f ms: %s", name.decode(), took * 1e3, slow[took])
     return p99

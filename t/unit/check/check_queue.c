@@ -183,6 +183,25 @@ START_TEST(last_places)
 }
 END_TEST
 
+START_TEST(spare)
+{
+	ck_assert(!queue_wants_spare(&pool)); /* nothing is asked */
+	pool.n_busy = 1;
+	ck_assert(queue_wants_spare(&pool));
+	pool.n_young = 1; /* whoever begins may be the one */
+	ck_assert(!queue_wants_spare(&pool));
+	pool.n_young = 0;
+	pool.n_idle = 1;
+	ck_assert(!queue_wants_spare(&pool));
+	pool.n_idle = 0;
+	pool.n_busy = POOL_MAX;
+	ck_assert(!queue_wants_spare(&pool));
+	pool.n_busy = 1;
+	ck_assert(put("192.0.2.1", 1)); /* a question is first */
+	ck_assert(!queue_wants_spare(&pool));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -196,6 +215,7 @@ main(void)
 	tcase_add_test(t, bounded);
 	tcase_add_test(t, crowd);
 	tcase_add_test(t, last_places);
+	tcase_add_test(t, spare);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_set_tap(r, "-");
