@@ -58,7 +58,7 @@ stage steps 500 sh -c 'QUIRE_FULL=1 QUIRE_MODE=kill build/t/crash/store_steps |
 stage model 400 env OPS=200000 sh t/crash/model.sh
 stage power 300 env STRIDE=13 sh t/crash/power.sh
 stage fuzz 400 env TIME=0 sh t/lib/fuzz.sh
-stage distcheck 900 env QUIRE_QUICK=1 make -C build -s distcheck
+stage distcheck 900 env QUIRE_QUICK=1 make -C build -s -j"$nproc" distcheck
 
 echo "$P passed, $F failed, $S skipped"
 [ "$F" -eq 0 ]
