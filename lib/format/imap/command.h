@@ -15,7 +15,7 @@
  * Lenient, because clients are: a mailbox name that is not valid modified
  * UTF-7 but is UTF-8 is taken as it stands; spaces at the end of a line
  * and between the items of a FETCH list are allowed; \Recent in a list of
- * flags is passed over.
+ * flags is passed over; CHANGEDSINCE may be zero.
  */
 #ifndef IMAP_COMMAND_H
 #define IMAP_COMMAND_H

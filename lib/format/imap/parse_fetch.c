@@ -206,7 +206,8 @@ parse_macro(struct parse *p, struct imap_fetch *f)
 }
 
 /* fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")"
- * RFC 4466, 2.4; RFC 7162, 7 */
+ * RFC 4466, 2.4; RFC 7162, 7. CHANGEDSINCE 0, which the grammar is without, is
+ * what Thunderbird asks of a mailbox of which it knows no mod-sequence yet. */
 static bool
 parse_fetch_modifiers(struct parse *p, bool is_uid, struct imap_fetch *f)
 {
@@ -216,7 +217,7 @@ parse_fetch_modifiers(struct parse *p, bool is_uid, struct imap_fetch *f)
 		if (parse_word(p, STR("CHANGEDSINCE"))) {
 			f->has_changedsince = true;
 			if (!parse_sp(p) ||
-			    !parse_modseq(p, false, &f->changedsince))
+			    !parse_modseq(p, true, &f->changedsince))
 				return false;
 		} else if (parse_word(p, STR("VANISHED")))
 			f->vanished = true;
