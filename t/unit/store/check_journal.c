@@ -312,6 +312,14 @@ is_state(uint64_t end, uint64_t hash)
 	return false;
 }
 
+static bool
+is_zero(const struct buf *b, size_t from, size_t to)
+{
+	while (from < to && b->p[from] == 0)
+		from++;
+	return from == to;
+}
+
 START_TEST(truncated)
 {
 	struct buf b = make_journal();
@@ -323,10 +331,12 @@ START_TEST(truncated)
 	room = _i == 0 ? 0 : 4096;
 	for (n = 0; n <= b.n; n++) {
 		end = read_bytes(qfd, str_sub(buf_str(&b), 0, n), &hash);
-		if (n < JOURNAL_HEAD)
+		/* what was cut may have been zeros */
+		if (n < JOURNAL_HEAD && !(room && is_zero(&b, n, JOURNAL_HEAD)))
 			ck_assert_uint_eq(end, 0);
+		else if (n < JOURNAL_HEAD)
+			ck_assert_uint_eq(end, JOURNAL_HEAD);
 		else
-			/* what was cut may have been zeros */
 			ck_assert_msg(end <= (room ? (n + 7) / 8 * 8 : n) &&
 					  is_state(end, hash),
 			    "cut at %zu", n);
