@@ -13,14 +13,21 @@
 #include "imap.h"
 
 static void
-look(struct session *s)
+tell(struct session *s)
 {
 	if (s->mbox == NULL)
 		return;
 	mailbox_watch_clear(s->mbox);
 	changes_tell(s, true);
+}
+
+static void
+look(struct session *s)
+{
+	tell(s);
 	out_flush(&s->out);
-	mailbox_tidy(s->mbox);
+	if (s->mbox != NULL)
+		mailbox_tidy(s->mbox);
 }
 
 struct wait {
@@ -109,9 +116,15 @@ run_idle(struct session *s, const struct imap_command *c)
 	str_copy(c->tag, tag, sizeof(tag));
 	if (s->mbox != NULL && (w.watch = mailbox_watch(s->mbox, &err)) == -1)
 		session_log(s, 2, "imap.no_watch", err.text);
+	/* What there is to tell comes before the `+': Thunderbird reads what
+	 * comes in one packet with it only when it ends the IDLE. */
+	tell(s);
+	if (s->is_over)
+		return;
 	out_puts(&s->out, "+ idling\r\n");
 	out_flush(&s->out);
-	look(s);
+	if (s->mbox != NULL)
+		mailbox_tidy(s->mbox);
 	imap_reader_want_line(s->reader);
 	if (imap_reader_rest(s->reader).n == 0)
 		session_shrink(s);

@@ -529,6 +529,14 @@ static const struct script {
 	"C: c FETCH 1:3 FLAGS\nS: \\Answered\nS: \\Answered\nS: * 3 FETCH\nS: c OK\n"
 	"C: idle IDLE\nS: + \n"
 	"C: junk\n" },
+/* Thunderbird does not look at what comes with the `+' */
+{ "what there is to tell when IDLE begins comes before",
+	TWO
+	"C: a SELECT INBOX\nS: a OK\n"
+	"D: x SELECT INBOX\nS: x OK\n"
+	"D: y STORE 1 +FLAGS (\\Answered)\nS: y OK\n"
+	"C: idle IDLE\nS: * 1 FETCH\nS: + \n"
+	"C: DONE\nN: FETCH\nS: idle OK\n" },
 { "the stream after errors",
 	"C: a SELECT {200000}\nS: a BAD [TOOBIG]\n"
 	"C: b NOOP\nS: b OK\n"

@@ -251,6 +251,8 @@ withdraw_intents(struct mailbox *m, const struct ranges *revoked)
 	uint32_t row;
 	size_t i;
 
+	if (revoked->n == 0)
+		return;
 	op_begin(&m->ops, OP_MERGED, 0);
 	for (i = 0; i < revoked->n; i++)
 		for (row = view_lower(v, revoked->v[i].lo);
