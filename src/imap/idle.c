@@ -12,27 +12,25 @@
 #include "base/date.h"
 #include "imap.h"
 
+/* What there is to tell when it begins waits so long. Thunderbird shows what
+ * comes in one packet with the `+' only when it ends the IDLE; others want
+ * nothing before the `+'. */
+#define FIRST_LOOK_MS 50
+
 static void
-tell(struct session *s)
+look(struct session *s)
 {
 	if (s->mbox == NULL)
 		return;
 	mailbox_watch_clear(s->mbox);
 	changes_tell(s, true);
-}
-
-static void
-look(struct session *s)
-{
-	tell(s);
 	out_flush(&s->out);
-	if (s->mbox != NULL)
-		mailbox_tidy(s->mbox);
+	mailbox_tidy(s->mbox);
 }
 
 struct wait {
 	int watch;
-	int64_t deadline, notify; /* monotonic ms */
+	int64_t deadline, notify, first; /* monotonic ms; first: 0 was there */
 };
 
 static int
@@ -43,6 +41,8 @@ timeout_of(const struct session *s, const struct wait *w)
 
 	if (w->notify < until)
 		until = w->notify;
+	if (w->first != 0 && w->first < until)
+		until = w->first;
 	if (s->mbox != NULL && w->watch == -1 &&
 	    now + STORE_WATCH_POLL_MS < until)
 		until = now + STORE_WATCH_POLL_MS;
@@ -62,7 +62,8 @@ sleep_once(struct session *s, struct wait *w)
 {
 	struct pollfd p[2] = {
 		{ .fd = s->start->in, .events = POLLIN },
-		{ .fd = w->watch, .events = POLLIN }, /* -1 is skipped */
+		/* -1 is skipped */
+		{ .fd = w->first != 0 ? -1 : w->watch, .events = POLLIN },
 	};
 	int n = poll(p, 2, timeout_of(s, w));
 	int64_t now = date_mono_ms();
@@ -79,7 +80,10 @@ sleep_once(struct session *s, struct wait *w)
 		out_puts(&s->out, "* OK still here\r\n");
 		w->notify = now + s->limits->notify_ms;
 	}
-	look(s);
+	if (now >= w->first)
+		w->first = 0;
+	if (w->first == 0)
+		look(s);
 	out_flush(&s->out);
 	if (s->out.is_dead)
 		s->is_over = true;
@@ -116,18 +120,12 @@ run_idle(struct session *s, const struct imap_command *c)
 	str_copy(c->tag, tag, sizeof(tag));
 	if (s->mbox != NULL && (w.watch = mailbox_watch(s->mbox, &err)) == -1)
 		session_log(s, 2, "imap.no_watch", err.text);
-	/* What there is to tell comes before the `+': Thunderbird reads what
-	 * comes in one packet with it only when it ends the IDLE. */
-	tell(s);
-	if (s->is_over)
-		return;
 	out_puts(&s->out, "+ idling\r\n");
 	out_flush(&s->out);
-	if (s->mbox != NULL)
-		mailbox_tidy(s->mbox);
 	imap_reader_want_line(s->reader);
 	if (imap_reader_rest(s->reader).n == 0)
 		session_shrink(s);
+	w.first = date_mono_ms() + FIRST_LOOK_MS;
 	w.deadline = date_mono_ms() + s->limits->idle_ms;
 	w.notify = date_mono_ms() + s->limits->notify_ms;
 	if (!wait_done(s, &w, &e))

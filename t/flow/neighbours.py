@@ -181,8 +181,9 @@ class Session(threading.Thread):
         self.tag += 1
         tag = b"t%d " % self.tag
         self.sock.sendall(tag + b"IDLE\r\n")
-        while not self.line().startswith(b"+"):
-            pass
+        # what there is to tell comes before
+        while not (line := self.line()).startswith(b"+"):
+            self.untagged(line)
         end = time.time() + 1
         done = False
         while True:
