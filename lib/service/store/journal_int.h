@@ -185,6 +185,13 @@ int journal_append(struct journal *, struct ops *, uint16_t flags,
 /* The same for one that stood in another file, as it was made there. */
 int
 journal_carry(struct journal *, struct ops *, const struct txn *, struct err *);
+/* Where to, for a reader of the other file; ops are the caller's. */
+struct journal_carrier {
+	struct journal *to;
+	struct ops *ops;
+	struct err *e;
+};
+int journal_carry_one(void *carrier, const struct txn *);
 /* dirs NULL: an account's, or what is below it is no more to be believed */
 /* a: of the mailbox, for the copy; NULL: there is to be none. */
 void journal_publish(struct journal *, const struct counters *,

@@ -502,3 +502,11 @@ journal_carry(
 	o->n = from->nops;
 	return append(j, o, &t, false, e);
 }
+
+int
+journal_carry_one(void *carrier, const struct txn *t)
+{
+	struct journal_carrier *c = carrier;
+
+	return journal_carry(c->to, c->ops, t, c->e);
+}

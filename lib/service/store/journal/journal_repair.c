@@ -77,26 +77,13 @@ salvage_each(struct salvage *s, journal_apply *apply, void *arg)
 	return 0;
 }
 
-struct carry {
-	struct journal *to;
-	struct ops ops;
-	struct err *e;
-};
-
-static int
-carry_one(void *arg, const struct txn *t)
-{
-	struct carry *c = arg;
-
-	return journal_carry(c->to, &c->ops, t, c->e);
-}
-
 static int
 salvage_fill(void *arg, struct journal *to, struct err *e)
 {
 	struct salvage *s = arg;
 	struct journal *j = s->j;
-	struct carry c = { .to = to, .e = e };
+	struct ops ops;
+	struct journal_carrier c = { to, &ops, e };
 	int rc = 1;
 
 	if (j->regain != NULL)
@@ -104,9 +91,9 @@ salvage_fill(void *arg, struct journal *to, struct err *e)
 	j->was_salvaged = rc == 1;
 	if (rc != 1)
 		return rc;
-	ops_init(&c.ops);
-	rc = salvage_each(s, carry_one, &c);
-	ops_release(&c.ops);
+	ops_init(&ops);
+	rc = salvage_each(s, journal_carry_one, &c);
+	ops_release(&ops);
 	return rc;
 }
 

@@ -53,32 +53,21 @@ generation_is_due(const struct mailbox *m)
 struct carry {
 	const struct journal *from;
 	uint64_t at, end;
-	struct journal *to;
-	struct ops ops;
-	struct err *e;
 };
-
-static int
-carry_one(void *arg, const struct txn *t)
-{
-	struct carry *c = arg;
-
-	return journal_carry(c->to, &c->ops, t, c->e);
-}
 
 static int
 carry_fill(void *arg, struct journal *to, struct err *e)
 {
 	struct carry *c = arg;
 	struct journal from = *c->from;
+	struct ops ops;
+	struct journal_carrier carrier = { to, &ops, e };
 	int rc;
 
-	c->to = to;
-	c->e = e;
 	from.end = c->at;
-	ops_init(&c->ops);
-	rc = journal_read(&from, c->end, carry_one, c, e);
-	ops_release(&c->ops);
+	ops_init(&ops);
+	rc = journal_read(&from, c->end, journal_carry_one, &carrier, e);
+	ops_release(&ops);
 	if (rc == 0 && from.end != c->end)
 		rc = err_set(e, ERR_TEMP, "journal damaged at %llu",
 		    (unsigned long long)from.end);
