@@ -80,10 +80,14 @@ sleep_once(struct session *s, struct wait *w)
 		out_puts(&s->out, "* OK still here\r\n");
 		w->notify = now + s->limits->notify_ms;
 	}
-	if (now >= w->first)
-		w->first = 0;
 	if (w->first == 0)
 		look(s);
+	else if (now >= w->first) {
+		w->first = 0;
+		look(s);
+		if (imap_reader_rest(s->reader).n == 0)
+			session_shrink(s);
+	}
 	out_flush(&s->out);
 	if (s->out.is_dead)
 		s->is_over = true;
@@ -123,8 +127,6 @@ run_idle(struct session *s, const struct imap_command *c)
 	out_puts(&s->out, "+ idling\r\n");
 	out_flush(&s->out);
 	imap_reader_want_line(s->reader);
-	if (imap_reader_rest(s->reader).n == 0)
-		session_shrink(s);
 	w.first = date_mono_ms() + FIRST_LOOK_MS;
 	w.deadline = date_mono_ms() + s->limits->idle_ms;
 	w.notify = date_mono_ms() + s->limits->notify_ms;
